@@ -1,0 +1,64 @@
+// Checks of arguments. Pure: no Deno API, no imports.
+
+/** Returns `value` where it is an integer within the bounds, or throws. */
+export function checkInteger(
+  name: string,
+  value: number,
+  min: number,
+  max: number = Number.MAX_SAFE_INTEGER,
+): number {
+  if (typeof value !== "number") {
+    throw new TypeError(
+      `Invalid ${name}: expected an integer, received ${describe(value)}`,
+    );
+  }
+  if (!Number.isInteger(value) || value < min || value > max) {
+    throw new RangeError(
+      `Invalid ${name}: expected an integer from ${min} to ${max}, received ${value}`,
+    );
+  }
+  return value;
+}
+
+/** Returns `value` where it is one of `allowed`, or throws. */
+export function checkOneOf<T>(
+  name: string,
+  value: T,
+  allowed: readonly T[],
+): T {
+  if (!allowed.includes(value)) {
+    throw new TypeError(
+      `Invalid ${name}: expected one of ${allowed.map(describe).join(", ")}, ` +
+        `received ${describe(value)}`,
+    );
+  }
+  return value;
+}
+
+/** Returns `value` where it is a non-empty string without NUL, or throws. */
+export function checkString(name: string, value: string): string {
+  if (typeof value !== "string") {
+    throw new TypeError(
+      `Invalid ${name}: expected a string, received ${describe(value)}`,
+    );
+  }
+  if (value === "" || value.includes("\0")) {
+    throw new TypeError(
+      `Invalid ${name}: expected a non-empty string without NUL, ` +
+        `received ${describe(value)}`,
+    );
+  }
+  return value;
+}
+
+/** A value as an error message shows it, short enough for a log line. */
+export function describe(value: unknown): string {
+  if (typeof value === "string") {
+    const shown = value.length > 80 ? `${value.slice(0, 80)}…` : value;
+    return JSON.stringify(shown);
+  }
+  if (typeof value === "object" && value !== null) {
+    return Object.prototype.toString.call(value);
+  }
+  return String(value);
+}

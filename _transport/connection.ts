@@ -1,0 +1,312 @@
+// One Connection for every transport that reads and writes bytes.
+
+import type { Connection } from "../duplex.ts";
+import { ConnectionClosedError } from "../duplex.ts";
+import { timeoutError } from "../_async/wait.ts";
+
+/** What a transport brings: `Deno.Conn` fits as it is. */
+export interface ByteIo {
+  /** Fills the start of `into`; the count, or `null` at the end. */
+  read(into: Uint8Array): Promise<number | null>;
+  /** Takes some of `bytes`; the count. */
+  write(bytes: Uint8Array): Promise<number>;
+  /** Tells the peer that no more follows. */
+  closeWrite(): Promise<void> | void;
+  /** Frees everything now; what is pending rejects. */
+  close(): void;
+}
+
+/** What differs between transports. */
+export interface ByteConnectionOptions {
+  local: string;
+  remote: string;
+  /** Aborts after so many ms without a byte either way. */
+  idleTimeout?: number;
+  /** Aborts a `close` that makes no progress for so many ms. */
+  closeTimeout?: number;
+  /** How long `close` goes on reading, so that TCP sends no reset, in ms. */
+  lingerTimeout?: number;
+  /** Bytes that `writable` queues before it asks to wait. */
+  highWaterMark?: number;
+}
+
+/** The most that one read of the default reader takes, in bytes. */
+const READ_SIZE = 64 * 1024;
+/** A default of {@linkcode ByteConnectionOptions}. */
+const HIGH_WATER_MARK = 64 * 1024;
+const CLOSE_TIMEOUT = 5_000;
+
+/** A {@linkcode Connection} over a {@linkcode ByteIo}. */
+export class ByteConnection implements Connection {
+  readonly local: string;
+  readonly remote: string;
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly writable: WritableStream<Uint8Array>;
+  readonly closed: Promise<void>;
+
+  #io: ByteIo;
+  #options: ByteConnectionOptions;
+  #done = Promise.withResolvers<void>();
+  #writeDone = Promise.withResolvers<void>();
+  #freed = false;
+  #readEnded = false;
+  #writeEnded = false;
+  #sourceClosed = false;
+  #closing: Promise<void> | undefined;
+  #source!: ReadableByteStreamController;
+  #sink!: WritableStreamDefaultController;
+  /** Chunks that `writable` took and the transport has not. */
+  #unsent = 0;
+  #drained: (() => void) | undefined;
+  /** Raised by every read and write; cleared by the timers that watch it. */
+  #active = false;
+  #idleTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(io: ByteIo, options: ByteConnectionOptions) {
+    this.#io = io;
+    this.#options = options;
+    this.local = options.local;
+    this.remote = options.remote;
+    this.closed = this.#done.promise;
+    this.closed.catch(() => {}); // nobody has to listen
+    this.readable = this.#createReadable();
+    this.writable = this.#createWritable();
+    this.#watchIdle();
+  }
+
+  #createReadable(): ReadableStream<Uint8Array> {
+    let scratch: Uint8Array | undefined;
+    return new ReadableStream({
+      type: "bytes",
+      start: (controller) => {
+        this.#source = controller;
+      },
+      pull: async (controller) => {
+        const request = controller.byobRequest;
+        try {
+          if (request?.view) {
+            const view = request.view as Uint8Array<ArrayBuffer>;
+            const count = await this.#io.read(view);
+            if (this.#sourceClosed) return;
+            if (count === null) this.#endRead();
+            else {
+              this.#active = true;
+              request.respond(count);
+            }
+            return;
+          }
+          scratch ??= new Uint8Array(READ_SIZE);
+          const count = await this.#io.read(scratch);
+          if (this.#sourceClosed) return;
+          if (count === null) return this.#endRead();
+          this.#active = true;
+          if (count > READ_SIZE / 4) {
+            // A large chunk goes over as it is; a small one is cheap to copy.
+            controller.enqueue(
+              scratch.subarray(0, count) as Uint8Array<ArrayBuffer>,
+            );
+            scratch = undefined;
+          } else controller.enqueue(scratch.slice(0, count));
+        } catch (error) {
+          this.#lose("read from", error);
+        }
+      },
+      cancel: () => {
+        this.#sourceClosed = this.#readEnded = true;
+        if (this.#writeEnded) this.#finish();
+      },
+    }, { highWaterMark: 0 });
+  }
+
+  #createWritable(): WritableStream<Uint8Array> {
+    return new WritableStream<Uint8Array>({
+      start: (controller) => {
+        this.#sink = controller;
+      },
+      write: async (chunk) => {
+        try {
+          let count = chunk.byteLength === 0 ? 0 : await this.#io.write(chunk);
+          this.#active = true;
+          while (count < chunk.byteLength) {
+            count += await this.#io.write(chunk.subarray(count));
+            this.#active = true;
+          }
+        } catch (error) {
+          this.#lose("write to", error);
+          throw error;
+        } finally {
+          if (--this.#unsent === 0) this.#drained?.();
+        }
+      },
+      close: () => this.#endWrite(),
+      abort: (reason) => this.abort(reason),
+    }, {
+      highWaterMark: this.#options.highWaterMark ?? HIGH_WATER_MARK,
+      size: (chunk) => {
+        if (!(chunk instanceof Uint8Array)) {
+          throw new TypeError(
+            `Cannot write to ${this.remote}: expected a Uint8Array, ` +
+              `received ${Object.prototype.toString.call(chunk)}`,
+          );
+        }
+        this.#unsent++;
+        return chunk.byteLength;
+      },
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    const watch = this.#watchClose();
+    try {
+      if (!this.#writeEnded) {
+        if (!this.writable.locked) {
+          await this.writable.close().catch(() => {}); // `closed` has the cause
+        } else {
+          if (this.#unsent > 0) {
+            await new Promise<void>((resolve) => this.#drained = resolve);
+          }
+          if (!this.#freed) {
+            this.#sink.error(closedHere(this.remote));
+            await this.#endWrite();
+          }
+        }
+      }
+      await this.#writeDone.promise;
+      await this.#linger();
+    } finally {
+      clearInterval(watch);
+      this.#finish();
+    }
+  }
+
+  abort(reason?: unknown): void {
+    this.#fail(reason ?? closedHere(this.remote));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** The peer's end of the stream. */
+  #endRead(): void {
+    this.#readEnded = true;
+    this.#closeSource();
+    if (this.#writeEnded) this.#finish();
+  }
+
+  /** Half-closes. */
+  async #endWrite(): Promise<void> {
+    if (this.#writeEnded) return;
+    this.#writeEnded = true;
+    try {
+      await this.#io.closeWrite();
+    } catch (error) {
+      // The peer may be gone already: nothing was lost that it would read.
+      if (!(error instanceof Deno.errors.NotConnected)) {
+        this.#lose("close", error);
+      }
+    }
+    this.#writeDone.resolve();
+    if (this.#readEnded) this.#finish();
+  }
+
+  /** Reads what is still on its way: closing over unread bytes is a reset. */
+  async #linger(): Promise<void> {
+    const timeout = this.#options.lingerTimeout ?? 0;
+    if (timeout === 0 || this.#readEnded || this.#freed) return;
+    this.#closeSource();
+    const timer = setTimeout(() => this.#finish(), timeout);
+    const scratch = new Uint8Array(READ_SIZE);
+    try {
+      while (!this.#freed && await this.#io.read(scratch) !== null);
+    } catch { // freed, or reset by the peer: there is nothing left to lose
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #closeSource(): void {
+    if (this.#sourceClosed) return;
+    this.#sourceClosed = true;
+    try {
+      this.#source.close();
+      this.#source.byobRequest?.respond(0);
+    } catch { // closed or cancelled before
+    }
+  }
+
+  /** The clean end. */
+  #finish(): void {
+    if (!this.#free()) return;
+    this.#closeSource();
+    this.#sink.error(closedHere(this.remote));
+    this.#done.resolve();
+  }
+
+  #lose(what: string, cause: unknown): void {
+    this.#fail(
+      new ConnectionClosedError(
+        `Cannot ${what} ${this.remote}: the connection was lost`,
+        { code: "lost", cause },
+      ),
+    );
+  }
+
+  #fail(reason: unknown): void {
+    if (!this.#free()) return;
+    this.#sourceClosed = true;
+    this.#source.error(reason);
+    this.#sink.error(reason);
+    this.#done.reject(reason);
+  }
+
+  #free(): boolean {
+    if (this.#freed) return false;
+    this.#freed = true;
+    this.#readEnded = this.#writeEnded = true;
+    if (this.#idleTimer !== undefined) clearInterval(this.#idleTimer);
+    try {
+      this.#io.close();
+    } catch { // closed by its owner
+    }
+    this.#writeDone.resolve();
+    this.#drained?.();
+    return true;
+  }
+
+  #watchIdle(): void {
+    const { idleTimeout } = this.#options;
+    if (idleTimeout === undefined || idleTimeout === Infinity) return;
+    this.#idleTimer = setInterval(() => {
+      if (!this.#active) {
+        this.abort(
+          timeoutError(`No byte to or from ${this.remote}`, idleTimeout),
+        );
+      }
+      this.#active = false;
+    }, idleTimeout);
+    Deno.unrefTimer(this.#idleTimer as unknown as number);
+  }
+
+  #watchClose(): ReturnType<typeof setInterval> {
+    const timeout = this.#options.closeTimeout ?? CLOSE_TIMEOUT;
+    this.#active = false;
+    return setInterval(() => {
+      if (!this.#active) {
+        this.abort(timeoutError(`Cannot close ${this.remote}`, timeout));
+      }
+      this.#active = false;
+    }, timeout);
+  }
+}
+
+function closedHere(remote: string): ConnectionClosedError {
+  return new ConnectionClosedError(
+    `Cannot use the connection to ${remote}: it was closed on this side`,
+    { code: "closed" },
+  );
+}
