@@ -25,11 +25,13 @@ export const O_CLOEXEC = DARWIN ? 0x1000000 : 0o2000000;
 
 export const SOL_SOCKET = DARWIN ? 0xffff : 1;
 export const SO_SNDBUF = DARWIN ? 0x1001 : 7;
+export const SO_KEEPALIVE = DARWIN ? 8 : 9;
 export const SO_RCVBUF = DARWIN ? 0x1002 : 8;
 export const SO_ACCEPTCONN = DARWIN ? 2 : 30;
 export const SO_PEERCRED = 17; // Linux
 export const SO_COOKIE = 57; // Linux
 export const IPPROTO_TCP = 6;
+export const TCP_NODELAY = 1;
 export const TCP_KEEPIDLE = DARWIN ? 0x10 : 4;
 export const TCP_KEEPINTVL = DARWIN ? 0x101 : 5;
 export const TCP_KEEPCNT = DARWIN ? 0x102 : 6;

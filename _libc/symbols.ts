@@ -70,6 +70,16 @@ export const symbols = {
     result: "i32",
     optional: true,
   },
+  // int listen(int fd, int backlog)
+  listen: { parameters: ["i32", "i32"], result: "i32", optional: true },
+  // uid_t geteuid(void)
+  geteuid: { parameters: [], result: "u32", optional: true },
+  // int getpeereid(int fd, uid_t *uid, gid_t *gid) — macOS
+  getpeereid: {
+    parameters: ["i32", "buffer", "buffer"],
+    result: "i32",
+    optional: true,
+  },
   // ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
   sendmsg: {
     parameters: ["i32", "buffer", "i32"],

@@ -3,6 +3,7 @@
 import type { Connection } from "../duplex.ts";
 import { ConnectionClosedError } from "../duplex.ts";
 import { timeoutError } from "../_async/wait.ts";
+import type { ByteStreamOptions } from "./options.ts";
 
 /** What a transport brings: `Deno.Conn` fits as it is. */
 export interface ByteIo {
@@ -17,22 +18,16 @@ export interface ByteIo {
 }
 
 /** What differs between transports. */
-export interface ByteConnectionOptions {
+export interface ByteConnectionOptions extends ByteStreamOptions {
   local: string;
   remote: string;
-  /** Aborts after so many ms without a byte either way. */
-  idleTimeout?: number;
-  /** Aborts a `close` that makes no progress for so many ms. */
-  closeTimeout?: number;
   /** How long `close` goes on reading, so that TCP sends no reset, in ms. */
   lingerTimeout?: number;
-  /** Bytes that `writable` queues before it asks to wait. */
-  highWaterMark?: number;
 }
 
 /** The most that one read of the default reader takes, in bytes. */
 const READ_SIZE = 64 * 1024;
-/** A default of {@linkcode ByteConnectionOptions}. */
+/** Defaults of {@linkcode ByteStreamOptions}. */
 const HIGH_WATER_MARK = 64 * 1024;
 const CLOSE_TIMEOUT = 5_000;
 
@@ -49,6 +44,8 @@ export class ByteConnection implements Connection {
   #done = Promise.withResolvers<void>();
   #writeDone = Promise.withResolvers<void>();
   #freed = false;
+  /** What broke it, where it did not end in order. */
+  #reason: unknown;
   #readEnded = false;
   #writeEnded = false;
   #sourceClosed = false;
@@ -133,7 +130,7 @@ export class ByteConnection implements Connection {
           }
         } catch (error) {
           this.#lose("write to", error);
-          throw error;
+          throw this.#reason ?? closedHere(this.remote);
         } finally {
           if (--this.#unsent === 0) this.#drained?.();
         }
@@ -258,6 +255,7 @@ export class ByteConnection implements Connection {
 
   #fail(reason: unknown): void {
     if (!this.#free()) return;
+    this.#reason = reason;
     this.#sourceClosed = true;
     this.#source.error(reason);
     this.#sink.error(reason);

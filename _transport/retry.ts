@@ -1,0 +1,57 @@
+// Trying again: exponential backoff with full jitter.
+
+import { checkInteger } from "../_async/check.ts";
+import { checkTimeout, sleep } from "../_async/wait.ts";
+
+/** How often and how fast a connection is tried again. */
+export interface RetryOptions {
+  /**
+   * How many times to try again after the first time.
+   *
+   * @default {5}
+   */
+  retries?: number;
+  /**
+   * The longest first wait in milliseconds. It doubles with each try.
+   *
+   * @default {50}
+   */
+  minDelay?: number;
+  /**
+   * The longest wait between two tries in milliseconds.
+   *
+   * @default {2000}
+   */
+  maxDelay?: number;
+  /**
+   * Whether each wait is drawn at random from 0 to its length ("full jitter"),
+   * so that many clients of a restarted server don't come back at once.
+   *
+   * @default {true}
+   */
+  jitter?: boolean;
+}
+
+/** Runs `attempt` again while `isTransient` says so and tries are left. */
+export async function retrying<T>(
+  attempt: () => Promise<T>,
+  isTransient: (error: unknown) => boolean,
+  options: RetryOptions | boolean | undefined,
+  signal: AbortSignal,
+): Promise<T> {
+  const { retries = 5, minDelay = 50, maxDelay = 2000, jitter = true } =
+    typeof options === "object" ? options : {};
+  checkInteger("retry.retries", retries, 0);
+  checkTimeout("retry.minDelay", minDelay);
+  checkTimeout("retry.maxDelay", maxDelay);
+  const tries = options === undefined || options === false ? 0 : retries;
+  for (let tried = 0;; tried++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (signal.aborted || tried >= tries || !isTransient(error)) throw error;
+    }
+    const delay = Math.min(maxDelay, minDelay * 2 ** tried);
+    await sleep(jitter ? Math.random() * delay : delay, signal);
+  }
+}

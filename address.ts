@@ -1,0 +1,212 @@
+import type { Connection, Listener, WaitOptions } from "./duplex.ts";
+import { describe } from "./_async/check.ts";
+import type { ByteStreamOptions } from "./_transport/options.ts";
+import type { RetryOptions } from "./_transport/retry.ts";
+import { connectUnix, type ConnectUnixOptions } from "./socket/connect.ts";
+import { listenUnix, type ListenUnixOptions } from "./socket/listen.ts";
+import { connectTcp, type ConnectTcpOptions } from "./tcp/connect.ts";
+import { listenTcp } from "./tcp/listen.ts";
+import type { ListenTcpOptions } from "./tcp/options.ts";
+import {
+  connectTls,
+  type ConnectTlsOptions,
+  listenTls,
+  type ListenTlsOptions,
+} from "./tcp/tls.ts";
+
+/**
+ * Options of {@linkcode connect}. What every transport understands stands at the
+ * top; what only one does, under its scheme, so that an address can change and
+ * the options stay.
+ */
+export interface ConnectOptions extends WaitOptions, ByteStreamOptions {
+  /**
+   * The longest time for all tries together, in milliseconds.
+   *
+   * @default {10000}
+   */
+  timeout?: number;
+  /**
+   * Whether to try again while the server is not there yet: `true` for the
+   * defaults of {@linkcode RetryOptions}.
+   *
+   * @default {false}
+   */
+  retry?: RetryOptions | boolean;
+  /** For `unix:` addresses only. */
+  unix?: Omit<ConnectUnixOptions, "path">;
+  /** For `tcp:` addresses only. */
+  tcp?: Omit<ConnectTcpOptions, "hostname" | "port">;
+  /** For `tls:` addresses only. */
+  tls?: Omit<ConnectTlsOptions, "hostname" | "port">;
+}
+
+/** Options of {@linkcode listen}, arranged as {@linkcode ConnectOptions} are. */
+export interface ListenOptions extends ByteStreamOptions {
+  /** For `unix:` addresses only. */
+  unix?: Omit<ListenUnixOptions, "path">;
+  /** For `tcp:` addresses only. */
+  tcp?: Omit<ListenTcpOptions, "hostname" | "port">;
+  /** For `tls:` addresses: certificate and key have to be here. */
+  tls?: Omit<ListenTlsOptions, "hostname" | "port">;
+}
+
+/** What one scheme of an address means. */
+interface Transport {
+  connect(rest: string, options: ConnectOptions): Promise<Connection>;
+  listen?(rest: string, options: ListenOptions): Promise<Listener>;
+}
+
+/** The address table: a new transport is a line here. */
+const TRANSPORTS = new Map<string, Transport>([
+  ["unix", {
+    connect: (path, { unix, ...common }) =>
+      connectUnix({ ...common, ...unix, path }),
+    listen: (path, { unix, ...common }) =>
+      listenUnix({ ...common, ...unix, path }),
+  }],
+  ["tcp", {
+    connect: (rest, { tcp, ...common }) =>
+      connectTcp({ ...common, ...tcp, ...parseHost("tcp", rest) }),
+    listen: (rest, { tcp, ...common }) =>
+      listenTcp({ ...common, ...tcp, ...parseHost("tcp", rest) }),
+  }],
+  ["tls", {
+    connect: (rest, { tls, ...common }) =>
+      connectTls({ ...common, ...tls, ...parseHost("tls", rest) }),
+    listen: (rest, { tls, ...common }) => {
+      if (tls === undefined) {
+        throw new TypeError(
+          `Cannot listen on tls:${rest}: options.tls with cert and key ` +
+            `is missing`,
+        );
+      }
+      return listenTls({ ...common, ...tls, ...parseHost("tls", rest) });
+    },
+  }],
+]);
+
+/**
+ * The schemes that {@linkcode connect} knows, such as `"unix"`.
+ *
+ * @param options `listen: true` leaves only those that {@linkcode listen} takes.
+ * @returns The schemes, without the colon.
+ *
+ * @example What there is
+ * ```ts
+ * import { schemes } from "@sluice/ipc";
+ * import { assert } from "@std/assert";
+ *
+ * assert(schemes({ listen: true }).includes("unix"));
+ * ```
+ */
+export function schemes(options: { listen?: boolean } = {}): string[] {
+  return [...TRANSPORTS].filter(([, transport]) =>
+    !options.listen || transport.listen !== undefined
+  ).map(([scheme]) => scheme);
+}
+
+/**
+ * Connects to an address of any transport.
+ *
+ * Requires the permissions of the transport.
+ *
+ * @param address Such as `"unix:/run/a.sock"` or `"tcp:localhost:9000"`.
+ * @param options What bounds the wait, and options by transport.
+ * @returns The open connection.
+ * @throws {TypeError} If the address has no known scheme, or is malformed.
+ * @throws {DOMException} `TimeoutError`, if it takes longer than `timeout`.
+ * @throws What the transport's own function throws.
+ *
+ * @example A server that may not be up yet
+ * ```ts
+ * import { connect, listen } from "@sluice/ipc";
+ *
+ * const address = `unix:${await Deno.makeTempDir()}/a.sock`;
+ * const connecting = connect(address, { retry: true, timeout: 5_000 });
+ * await using listener = await listen(address);
+ * await using accepted = await listener.accept();
+ * await using connection = await connecting;
+ * ```
+ */
+export async function connect(
+  address: string | URL,
+  options: ConnectOptions = {},
+): Promise<Connection> {
+  const { transport, rest } = resolve("connect to", address);
+  return await transport.connect(rest, options);
+}
+
+/**
+ * Listens on an address of any transport that accepts connections.
+ *
+ * Requires the permissions of the transport.
+ *
+ * @param address Such as `"unix:/run/a.sock"` or `"tcp:127.0.0.1:0"`.
+ * @param options Options by transport.
+ * @returns The listener.
+ * @throws {TypeError} If the address has no known scheme, is malformed, or its
+ * transport can't be listened on.
+ * @throws What the transport's own function throws.
+ *
+ * @example A free port
+ * ```ts
+ * import { listen } from "@sluice/ipc";
+ * import { assertMatch } from "@std/assert";
+ *
+ * await using listener = await listen("tcp:127.0.0.1:0");
+ * assertMatch(listener.address, /^tcp:127\.0\.0\.1:\d+$/);
+ * ```
+ */
+export async function listen(
+  address: string | URL,
+  options: ListenOptions = {},
+): Promise<Listener> {
+  const { scheme, transport, rest } = resolve("listen on", address);
+  if (transport.listen === undefined) {
+    throw new TypeError(
+      `Cannot listen on ${describe(String(address))}: ${scheme}: addresses ` +
+        `can only be connected to`,
+    );
+  }
+  return await transport.listen(rest, options);
+}
+
+function resolve(
+  verb: string,
+  address: string | URL,
+): { scheme: string; transport: Transport; rest: string } {
+  const what = `Cannot ${verb} ${describe(String(address))}`;
+  // A URL escapes what a path may hold.
+  const text = address instanceof URL ? decodeURI(address.href) : address;
+  if (typeof text !== "string") {
+    throw new TypeError(`${what}: expected a string or a URL`);
+  }
+  const colon = text.indexOf(":");
+  const scheme = text.slice(0, Math.max(0, colon));
+  const transport = TRANSPORTS.get(scheme);
+  if (transport === undefined) {
+    const known = schemes().map((name) => `${name}:`).join(", ");
+    throw new TypeError(`${what}: expected one of ${known}`);
+  }
+  // unix:///path and tcp://host:port are other spellings of the same.
+  const rest = text.slice(colon + 1).replace(/^\/\/(?=\/|[^/]*:\d+\/?$)/, "");
+  if (rest === "" && scheme !== "stdio") {
+    throw new TypeError(`${what}: nothing follows ${scheme}:`);
+  }
+  return { scheme, transport, rest };
+}
+
+function parseHost(
+  scheme: string,
+  rest: string,
+): { hostname: string; port: number } {
+  const match = /^(\[[^\]]+\]|[^:]+):(\d{1,5})\/?$/.exec(rest);
+  if (match === null) {
+    throw new TypeError(
+      `Cannot use address ${describe(`${scheme}:${rest}`)}: expected ` +
+        `${scheme}:host:port, an IPv6 host in brackets`,
+    );
+  }
+  return { hostname: match[1], port: Number(match[2]) };
+}

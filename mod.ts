@@ -1,0 +1,37 @@
+/**
+ * Inter-process communication for Deno: one program, every mechanism. Change
+ * one word of an address and the same code runs on another.
+ *
+ * {@linkcode connect} and {@linkcode listen} take an address of any transport:
+ *
+ * | address | mechanism |
+ * | --- | --- |
+ * | `unix:/run/a.sock`, `unix:@name` | a Unix socket, by path or abstract name |
+ * | `tcp:localhost:9000` | TCP |
+ * | `tls:example.com:9443` | TLS over TCP |
+ *
+ * @example Two ends, one word apart
+ * ```ts
+ * import { connect, listen } from "@sluice/ipc";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const directory = await Deno.makeTempDir();
+ * for (const address of [`unix:${directory}/a.sock`, "tcp:127.0.0.1:0"]) {
+ *   await using listener = await listen(address);
+ *   await using client = await connect(listener.address);
+ *   await using server = await listener.accept();
+ *
+ *   const writer = client.writable.getWriter();
+ *   await writer.write(new TextEncoder().encode("hello"));
+ *   await writer.close();
+ *   assertEquals(await new Response(server.readable as BodyInit).text(), "hello");
+ * }
+ * ```
+ *
+ * @module
+ */
+
+export * from "./address.ts";
+export * from "./duplex.ts";
+export * from "./socket/mod.ts";
+export * from "./tcp/mod.ts";

@@ -1,0 +1,139 @@
+// Binding a path so that its mode is right from the first moment, exactly one
+// of several starters wins, and nobody's newer file is ever removed.
+
+import { lockPath } from "./_lock.ts";
+import { checkLength } from "./_path.ts";
+
+/** A bound path and what it takes to remove it later. */
+export interface BoundPath {
+  readonly listener: Deno.UnixListener;
+  /** The path that the kernel knows, which is not the one peers use. */
+  readonly boundPath: string;
+  /** Closes the listener and removes the file if it is still ours. */
+  release(): Promise<void>;
+}
+
+/** Binds in a private directory, sets the mode, then renames into place. */
+export async function bindPath(
+  path: string,
+  mode: number,
+  allowUnsafeDirectory: boolean,
+  signal: AbortSignal | undefined,
+): Promise<BoundPath> {
+  const what = `Cannot listen on unix:${path}`;
+  const slash = path.lastIndexOf("/");
+  const directory = slash < 0 ? "." : path.slice(0, slash) || "/";
+  await checkDirectory(what, directory, allowUnsafeDirectory);
+  const temporary = `${
+    slash < 0 ? "" : path.slice(0, slash + 1)
+  }.${randomName()}`;
+  const boundPath = `${temporary}/s`;
+  checkLength("Cannot listen", path, boundPath);
+
+  using _lock = await lockPath(what, path, signal);
+  await checkNotLive(what, path);
+  await Deno.mkdir(temporary, { mode: 0o700 });
+  let listener: Deno.UnixListener | undefined;
+  try {
+    const bound = listener = Deno.listen({
+      transport: "unix",
+      path: boundPath,
+    });
+    await Deno.chmod(boundPath, mode);
+    const own = await Deno.lstat(boundPath);
+    await Deno.rename(boundPath, path);
+    return { listener, boundPath, release: () => release(bound, path, own) };
+  } catch (error) {
+    listener?.close();
+    throw error;
+  } finally {
+    await Deno.remove(temporary, { recursive: true });
+  }
+}
+
+/** Short, as it has to fit a socket address beside the user's directory. */
+function randomName(): string {
+  const [random] = crypto.getRandomValues(new BigUint64Array(1));
+  return random.toString(36).slice(0, 9);
+}
+
+async function release(
+  listener: Deno.UnixListener,
+  path: string,
+  own: Deno.FileInfo,
+): Promise<void> {
+  listener.close();
+  try {
+    // A newer listener renames its file into place under the same lock.
+    using _lock = await lockPath(`Cannot close unix:${path}`, path, undefined);
+    const now = await Deno.lstat(path);
+    if (now.ino === own.ino && now.dev === own.dev) await Deno.remove(path);
+  } catch (error) {
+    // The file or its whole directory is gone already.
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+async function checkDirectory(
+  what: string,
+  directory: string,
+  allowUnsafe: boolean,
+): Promise<void> {
+  let info: Deno.FileInfo;
+  try {
+    info = await Deno.stat(directory);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new Deno.errors.NotFound(
+      `${what}: the directory ${directory} does not exist`,
+      { cause: error },
+    );
+  }
+  if (!info.isDirectory) {
+    throw new Deno.errors.NotADirectory(
+      `${what}: ${directory} is no directory`,
+    );
+  }
+  const mode = info.mode ?? 0;
+  // Without the sticky bit, whoever may write there may replace the socket.
+  if (!allowUnsafe && (mode & 0o002) !== 0 && (mode & 0o1000) === 0) {
+    throw new Deno.errors.PermissionDenied(
+      `${what}: any user can write to ${directory} (mode ` +
+        `${(mode & 0o7777).toString(8)}) and replace the socket, use a ` +
+        `directory of your own or set allowUnsafeDirectory`,
+    );
+  }
+}
+
+/** Throws unless the path is free or its socket has no listener any more. */
+async function checkNotLive(what: string, path: string): Promise<void> {
+  let info: Deno.FileInfo;
+  try {
+    info = await Deno.lstat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error;
+  }
+  if (!info.isSocket) {
+    throw new Deno.errors.AlreadyExists(
+      `${what}: the path exists and is no socket, remove it or use another`,
+    );
+  }
+  try {
+    const probe = await Deno.connect({ transport: "unix", path });
+    probe.close();
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionRefused) return; // stale
+    if (error instanceof Deno.errors.NotFound) return; // just removed
+    if (error instanceof Deno.errors.PermissionDenied) {
+      throw new Deno.errors.PermissionDenied(
+        `${what}: another user's socket is there`,
+        { cause: error },
+      );
+    }
+    // Anything else, such as a full backlog, means that someone listens.
+  }
+  throw new Deno.errors.AddrInUse(
+    `${what}: another process listens there, stop it or use another path`,
+  );
+}

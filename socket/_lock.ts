@@ -1,0 +1,59 @@
+// A lock file around probing, replacing and removing a socket's path.
+
+import { sleep } from "../_async/wait.ts";
+
+/** How often a lock that another starter holds is asked for again, in ms. */
+const LOCK_PAUSE = 5;
+/** How long to wait for it, in ms: its holder needs a few. */
+const LOCK_TIMEOUT = 10_000;
+
+/** Holds `<path>.lock` by flock(2); disposing removes the file. */
+export async function lockPath(
+  what: string,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<Disposable> {
+  const lock = `${path}.lock`;
+  const started = performance.now();
+  for (;;) {
+    signal?.throwIfAborted();
+    const file = await Deno.open(lock, {
+      read: true,
+      write: true,
+      create: true,
+      mode: 0o600,
+    });
+    try {
+      // Its holder removes the file, and a lock on a removed one locks nothing.
+      if (file.tryLockSync(true) && await isSameFile(file, lock)) {
+        return { [Symbol.dispose]: () => unlock(file, lock) };
+      }
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+    file.close();
+    if (performance.now() - started > LOCK_TIMEOUT) {
+      throw new Deno.errors.Busy(
+        `${what}: another process has held ${lock} for ${LOCK_TIMEOUT} ms`,
+      );
+    }
+    await sleep(LOCK_PAUSE, signal);
+  }
+}
+
+function unlock(file: Deno.FsFile, lock: string): void {
+  try {
+    Deno.removeSync(lock);
+  } catch { // its directory is gone, and the lock with it
+  }
+  file.close();
+}
+
+async function isSameFile(file: Deno.FsFile, path: string): Promise<boolean> {
+  const [held, named] = await Promise.all([
+    file.stat(),
+    Deno.lstat(path).catch(() => undefined),
+  ]);
+  return held.ino === named?.ino && held.dev === named?.dev;
+}

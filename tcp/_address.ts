@@ -1,0 +1,55 @@
+// TCP addresses as users write them, and their errors.
+
+import { checkInteger, checkString } from "../_async/check.ts";
+
+/** `tcp:127.0.0.1:80` or `tcp:[::1]:80`. */
+export function netAddress(
+  scheme: "tcp" | "tls",
+  { hostname, port }: { hostname: string; port: number },
+): string {
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  return `${scheme}:${host}:${port}`;
+}
+
+/** Throws where host or port is none. */
+export function checkHost(hostname: string, port: number, min: 0 | 1): void {
+  checkString("hostname", hostname);
+  checkInteger("port", port, min, 65535);
+}
+
+/** An IPv6 address without its brackets, as the runtime takes it. */
+export function bareHost(hostname: string): string {
+  return hostname.startsWith("[") && hostname.endsWith("]")
+    ? hostname.slice(1, -1)
+    : hostname;
+}
+
+const REASONS: readonly [
+  new (message: string, options?: ErrorOptions) => Error,
+  string,
+][] = [
+  [Deno.errors.ConnectionRefused, "nothing listens there"],
+  [Deno.errors.AddrInUse, "another process listens there, use another port"],
+  [Deno.errors.AddrNotAvailable, "this machine has no such address"],
+  [Deno.errors.PermissionDenied, "permission denied by the system"],
+  [Deno.errors.TimedOut, "the host did not answer"],
+  [Deno.errors.ConnectionReset, "the peer reset it"],
+];
+
+/** The same class of error, with the call and the address in its message. */
+export function explain(error: unknown, what: string): unknown {
+  for (const [ErrorClass, reason] of REASONS) {
+    if (error instanceof ErrorClass) {
+      return new ErrorClass(`${what}: ${reason}`, { cause: error });
+    }
+  }
+  if (
+    error instanceof Error && /lookup address|dns error/i.test(error.message)
+  ) {
+    return new Deno.errors.NotFound(
+      `${what}: the host name does not resolve`,
+      { cause: error },
+    );
+  }
+  return error;
+}

@@ -1,0 +1,48 @@
+import {
+  checkTcpOptions,
+  checkTcpPermission,
+  tcpConnection,
+} from "./_apply.ts";
+import { bindTcp, BoundListener } from "./_bind.ts";
+import type { ListenTcpOptions, TcpListener } from "./options.ts";
+
+/**
+ * Listens on a TCP port.
+ *
+ * Requires `--allow-net` for the host and port, and `--allow-ffi` for buffer
+ * sizes and keep-alive times.
+ *
+ * @param options Where to listen and what each connection gets.
+ * @returns The listener; closing it leaves accepted connections open.
+ * @throws {Deno.errors.AddrInUse} If the port is taken.
+ * @throws {Deno.errors.AddrNotAvailable} If the address is not this machine's.
+ * @throws {RangeError} If an option is out of range.
+ *
+ * @example A free port
+ * ```ts
+ * import { listenTcp } from "@sluice/ipc/tcp";
+ * import { assert } from "@std/assert";
+ *
+ * await using listener = await listenTcp({ hostname: "127.0.0.1" });
+ * assert(listener.port > 0);
+ * ```
+ */
+export function listenTcp(
+  options: ListenTcpOptions = {},
+): Promise<TcpListener> {
+  // A promise, as every listen function gives: others have to wait.
+  return Promise.resolve().then(() => {
+    checkTcpOptions(options);
+    checkTcpPermission(options);
+    const listener = bindTcp<Deno.TcpListener>(
+      "tcp",
+      options,
+      (where) => Deno.listen(where),
+    );
+    return new BoundListener("tcp", listener.addr as Deno.NetAddr, {
+      accept: async () =>
+        tcpConnection(await listener.accept(), "tcp", options),
+      close: () => listener.close(),
+    });
+  });
+}
