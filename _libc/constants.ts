@@ -21,6 +21,11 @@ export const O_CREAT = DARWIN ? 0x200 : 0o100;
 export const O_EXCL = DARWIN ? 0x800 : 0o200;
 export const O_NONBLOCK = DARWIN ? 0x4 : 0o4000;
 export const O_DIRECTORY = DARWIN ? 0x100000 : 0o200000;
+/** Linux; the flag and this processor's O_DIRECTORY. */
+export const O_TMPFILE = 0o20000000 |
+  (Deno.build.arch === "aarch64" ? 0o40000 : 0o200000);
+export const AT_FDCWD = -100; // Linux
+export const AT_SYMLINK_FOLLOW = 0x400; // Linux
 export const O_CLOEXEC = DARWIN ? 0x1000000 : 0o2000000;
 
 export const SOL_SOCKET = DARWIN ? 0xffff : 1;

@@ -15,6 +15,18 @@ export const symbols = {
   // int fcntl(int fd, int cmd, long arg) — variadic; on arm64 macOS the
   // argument would go on the stack, so callers pass none there
   fcntl: { parameters: ["i32", "i32", "i64"], result: "i32", optional: true },
+  // ssize_t readlink(const char *path, char *buf, size_t size)
+  readlink: {
+    parameters: ["buffer", "buffer", "usize"],
+    result: "isize",
+    optional: true,
+  },
+  // int linkat(int olddir, const char *old, int newdir, const char *new, int)
+  linkat: {
+    parameters: ["i32", "buffer", "i32", "buffer", "i32"],
+    result: "i32",
+    optional: true,
+  },
   // int open(const char *path, int flags, mode_t mode) — variadic
   open: { parameters: ["buffer", "i32", "u32"], result: "i32", optional: true },
   // ssize_t read(int fd, void *buf, size_t count)
@@ -43,6 +55,8 @@ export const symbols = {
     result: "i32",
     optional: true,
   },
+  // int setuid(uid_t uid) — for tests of permissions
+  setuid: { parameters: ["u32"], result: "i32", optional: true },
   // int kill(pid_t pid, int sig)
   kill: { parameters: ["i32", "i32"], result: "i32", optional: true },
 

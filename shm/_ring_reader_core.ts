@@ -1,0 +1,206 @@
+// The consumer's hot path. Every word of the segment is read once, then bound.
+
+import type { RingParts } from "./_ring_layout.ts";
+import { longestRecord, RECORD_HEADER, TAIL } from "./_ring_layout.ts";
+import { corrupt, WORD_COPY_MAX } from "./_ring_writer_core.ts";
+
+/** There is no record yet. */
+const NONE = -1;
+
+/** Reads records from a ring. Its own position never comes from the segment. */
+export class RingReaderCore {
+  readonly longest: number;
+  readonly capacity: number;
+  #words: Int32Array<ArrayBuffer>;
+  #bytes: Uint8Array<ArrayBuffer>;
+  #header: Int32Array<ArrayBuffer>;
+  #mask: number;
+  #tail: number;
+  /** The position that the producer knows. */
+  #published: number;
+  #lag: number;
+  /** Bytes of the record at the tail that `readBytes` took already. */
+  #taken = 0;
+  /** The record's size that `peek` gave out, or 0. */
+  #peeked = 0;
+  #target: Uint8Array | undefined;
+  #targetWords: Int32Array | undefined;
+
+  constructor(parts: RingParts) {
+    this.#words = parts.words;
+    this.#bytes = parts.bytes;
+    this.#header = parts.header;
+    this.capacity = parts.capacity;
+    this.longest = longestRecord(parts.capacity);
+    this.#mask = parts.capacity - 1;
+    this.#lag = parts.capacity >> 2;
+    this.#tail = this.#published = Atomics.load(parts.header, TAIL) & ~7;
+  }
+
+  /** Whether the segment is closed: its views are empty then. */
+  get closed(): boolean {
+    return this.#words.length === 0;
+  }
+
+  /** The next record's payload length, or -1. Leaves the tail on the record. */
+  next(): number {
+    const words = this.#words;
+    if (words.length === 0) {
+      throw new Deno.errors.BadResource(
+        "Cannot read from ring: shared memory is closed",
+      );
+    }
+    const at = this.#tail & this.#mask;
+    const word = Atomics.load(words, at >> 2);
+    if (word > 0) return this.#bound(word, at);
+    if (word === 0) {
+      if (this.#tail !== this.#published) this.publish();
+      return NONE;
+    }
+    if (-word !== this.capacity - at || at === 0) {
+      throw corrupt(`padding ${word} at ${at}`);
+    }
+    this.#tail = (this.#tail - word) | 0;
+    const first = Atomics.load(words, 0);
+    if (first < 0) throw corrupt(`padding ${first} at 0`);
+    return first === 0 ? NONE : this.#bound(first, 0);
+  }
+
+  #bound(word: number, at: number): number {
+    if (
+      word < RECORD_HEADER || word > this.longest + RECORD_HEADER ||
+      at + word > this.capacity
+    ) throw corrupt(`record length ${word} at ${at}`);
+    return word - RECORD_HEADER;
+  }
+
+  /** Steps over the record at the tail. */
+  #skip(length: number): void {
+    this.#tail = (this.#tail + ((length + RECORD_HEADER + 7) & ~7)) | 0;
+    if (((this.#tail - this.#published) | 0) >= this.#lag) this.publish();
+  }
+
+  /** Gives the producer the room of what was read. */
+  publish(): void {
+    this.#published = this.#tail;
+    Atomics.store(this.#header, TAIL, this.#tail);
+  }
+
+  /** Copies the next record to the start of `into`; its length, or -1. */
+  read(into: Uint8Array): number {
+    const length = this.next();
+    if (length < 0) return NONE;
+    if (length > into.length) {
+      throw tooLong(length, into.length);
+    }
+    const from = (this.#tail & this.#mask) + RECORD_HEADER;
+    if (length <= WORD_COPY_MAX) {
+      if (into !== this.#target) this.#adopt(into);
+      const target = this.#targetWords;
+      if (target !== undefined && (length & 3) === 0) {
+        copyWords(this.#words, from >> 2, target, 0, length >> 2);
+      } else {
+        const bytes = this.#bytes;
+        for (let i = 0; i < length; i++) into[i] = bytes[from + i];
+      }
+    } else into.set(this.#bytes.subarray(from, from + length));
+    this.#skip(length);
+    return length;
+  }
+
+  /** Copies records into `into`, each at a multiple of 8; their count. */
+  readMany(
+    into: Uint8Array,
+    lengths: Int32Array | number[],
+    most: number,
+  ): number {
+    if (into !== this.#target) this.#adopt(into);
+    const target = this.#targetWords;
+    let count = 0;
+    let to = 0;
+    while (count < most) {
+      const length = this.next();
+      if (length < 0) break;
+      if (to + length > into.length) {
+        if (count > 0) break;
+        throw tooLong(length, into.length);
+      }
+      const from = (this.#tail & this.#mask) + RECORD_HEADER;
+      if (
+        target !== undefined && length <= WORD_COPY_MAX && (length & 3) === 0
+      ) copyWords(this.#words, from >> 2, target, to >> 2, length >> 2);
+      else into.set(this.#bytes.subarray(from, from + length), to);
+      this.#skip(length);
+      lengths[count++] = length;
+      to += (length + 7) & ~7;
+    }
+    return count;
+  }
+
+  /** Keeps the words of a buffer that comes again and again. */
+  #adopt(into: Uint8Array): void {
+    this.#target = into;
+    this.#targetWords = into.byteOffset % 4 === 0
+      ? new Int32Array(into.buffer, into.byteOffset, into.length >> 2)
+      : undefined;
+  }
+
+  /** A view of the next record in the ring, good until `release`. */
+  peek(): Uint8Array<ArrayBuffer> | undefined {
+    const length = this.next();
+    if (length < 0) return undefined;
+    const from = (this.#tail & this.#mask) + RECORD_HEADER;
+    this.#peeked = length + RECORD_HEADER;
+    return this.#bytes.subarray(from, from + length);
+  }
+
+  /** Gives back the record of the last `peek`. */
+  release(): void {
+    if (this.#peeked === 0) {
+      throw new TypeError("Cannot release a record: nothing was peeked");
+    }
+    this.#skip(this.#peeked - RECORD_HEADER);
+    this.#peeked = 0;
+  }
+
+  /** Fills `into` with the bytes of as many records as it takes; the count. */
+  readBytes(into: Uint8Array): number {
+    const start = this.#tail;
+    let filled = 0;
+    while (filled < into.length) {
+      // A peer that commits empty records as fast as they are read: pause.
+      if (((this.#tail - start) | 0) > this.capacity) break;
+      const length = this.next();
+      if (length < 0) break;
+      const left = length - this.#taken;
+      if (left < 0) throw corrupt("a record shrank while it was read");
+      const count = Math.min(left, into.length - filled);
+      const from = (this.#tail & this.#mask) + RECORD_HEADER + this.#taken;
+      into.set(this.#bytes.subarray(from, from + count), filled);
+      filled += count;
+      if (count < left) this.#taken += count;
+      else {
+        this.#taken = 0;
+        this.#skip(length);
+      }
+    }
+    return filled;
+  }
+}
+
+function copyWords(
+  source: Int32Array,
+  from: number,
+  target: Int32Array,
+  to: number,
+  count: number,
+): void {
+  for (let i = 0; i < count; i++) target[to + i] = source[from + i];
+}
+
+function tooLong(length: number, room: number): RangeError {
+  return new RangeError(
+    `Cannot read from ring: record of ${length} bytes, ` +
+      `the buffer holds ${room}`,
+  );
+}

@@ -1,0 +1,69 @@
+// Who holds one side of a structure: four words, pid, state, start time.
+
+import type { ProcessIdentity } from "./_process.ts";
+import { identity, isAlive } from "./_process.ts";
+
+export const STATE_NONE = 0;
+export const STATE_OPEN = 1;
+/** The side ended in order. */
+export const STATE_CLOSED = 2;
+
+/** Four words of a header: `[pid, state, start time (2)]`. */
+export class Side {
+  #words: Int32Array;
+  #at: number;
+  /** Named in messages: "producer". */
+  readonly role: string;
+
+  constructor(words: Int32Array, at: number, role: string) {
+    this.#words = words;
+    this.#at = at;
+    this.role = role;
+  }
+
+  /** Takes the side for this process, also from a dead one, or throws. */
+  claim(what: string): void {
+    const words = this.#words;
+    const { pid, startTime } = identity();
+    while (true) {
+      const seen = Atomics.load(words, this.#at);
+      if (seen !== 0 && isAlive(this.#read(seen))) {
+        throw new Deno.errors.Busy(
+          `${what}: process ${seen} is its ${this.role}`,
+        );
+      }
+      // A start time of 0 reads as "alive while the pid is".
+      words[this.#at + 2] = words[this.#at + 3] = 0;
+      if (Atomics.compareExchange(words, this.#at, seen, pid) === seen) break;
+    }
+    words[this.#at + 3] = Number(startTime >> 32n);
+    words[this.#at + 2] = Number(startTime & 0xffff_ffffn) | 0;
+    Atomics.store(words, this.#at + 1, STATE_OPEN);
+  }
+
+  /** Ends the side in order, for the peer to see, and lets others take it. */
+  release(): void {
+    if (this.#words.length === 0) return;
+    Atomics.store(this.#words, this.#at + 1, STATE_CLOSED);
+    Atomics.store(this.#words, this.#at, 0);
+  }
+
+  /** Whether it was held once, and let go in order. */
+  get ended(): boolean {
+    return this.#words.length > 0 &&
+      Atomics.load(this.#words, this.#at + 1) === STATE_CLOSED;
+  }
+
+  /** Whether a process holds it that no longer runs. */
+  get dead(): boolean {
+    if (this.#words.length === 0) return false;
+    const pid = Atomics.load(this.#words, this.#at);
+    return pid !== 0 && !isAlive(this.#read(pid));
+  }
+
+  #read(pid: number): ProcessIdentity {
+    const low = BigInt(this.#words[this.#at + 2] >>> 0);
+    const high = BigInt(this.#words[this.#at + 3] >>> 0);
+    return { pid, startTime: (high << 32n) | low };
+  }
+}

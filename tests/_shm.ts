@@ -1,0 +1,81 @@
+// Helpers of the shm tests: names for one test, and peers that can be killed.
+
+import { hasLibc } from "../_libc/library.ts";
+
+/**
+ * Whether shm tests are skipped: they run on Linux. Asking opens libc here, so
+ * that the sanitizer does not lay it to the first test's charge.
+ */
+export const noShm: boolean = Deno.build.os !== "linux" || !hasLibc();
+
+/** A segment name that no other test has. */
+export function uniqueName(): string {
+  return `sluice-test-${crypto.randomUUID()}`;
+}
+
+/** The shm module as a literal for generated code. */
+export const shmModule: string = JSON.stringify(
+  new URL("../shm/mod.ts", import.meta.url).href,
+);
+
+/** Runs code in a second Deno process, with `shm`, `args` and `say(line)`. */
+export function spawnPeer(
+  code: string,
+  args: string[] = [],
+): Deno.ChildProcess {
+  return new Deno.Command(Deno.execPath(), {
+    args: [
+      "eval",
+      "--no-check",
+      `import * as shm from ${shmModule};
+       const args = ${JSON.stringify(args)};
+       const say = (text) =>
+         Deno.stdout.writeSync(new TextEncoder().encode(text + "\\n"));
+       ${code}`,
+    ],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+}
+
+/** Waits for the first line of a peer's output. */
+export async function firstLine(
+  stream: ReadableStream<Uint8Array>,
+): Promise<string> {
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  while (!text.includes("\n")) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    text += value;
+  }
+  await reader.cancel();
+  return text.split("\n")[0];
+}
+
+/** Kills a peer with SIGKILL, if it runs, and waits until it is gone. */
+export async function killPeer(child: Deno.ChildProcess): Promise<void> {
+  try {
+    child.kill("SIGKILL");
+  } catch { // it ended by itself
+  }
+  await child.stdin.close().catch(() => {});
+  if (!child.stdout.locked) await child.stdout.cancel().catch(() => {});
+  await child.status;
+}
+
+/** Waits until a peer ended by itself; its exit code. */
+export async function peerEnd(child: Deno.ChildProcess): Promise<number> {
+  await child.stdin.close().catch(() => {});
+  if (!child.stdout.locked) await child.stdout.cancel().catch(() => {});
+  return (await child.status).code;
+}
+
+/** A generator of numbers from 0 to 1, the same for the same seed. */
+export function random(seed: number): () => number {
+  return () => {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    return seed / 2 ** 32;
+  };
+}

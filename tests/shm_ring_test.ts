@@ -1,0 +1,418 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { ConnectionClosedError } from "../duplex.ts";
+import { Ring, SharedMemory } from "../shm/mod.ts";
+import {
+  firstLine,
+  killPeer,
+  noShm,
+  peerEnd,
+  random,
+  spawnPeer,
+  uniqueName,
+} from "./_shm.ts";
+
+const ignore = noShm;
+/** Words before the first record: the segment's header and the ring's. */
+const RECORDS = (128 + 512) / 4;
+const TAIL = (128 + 256) / 4;
+
+function createRing(capacity: number) {
+  const memory = SharedMemory.anonymous(Ring.byteLength(capacity));
+  const ring = Ring.create(memory, { capacity });
+  return { memory, ring, words: new Int32Array(memory.buffer) };
+}
+
+Deno.test("Ring carries records of every length in order", { ignore }, () => {
+  const { memory, ring } = createRing(1024);
+  using _ = memory;
+  using writer = ring.writer();
+  using reader = ring.reader();
+  const into = new Uint8Array(writer.longestRecord);
+  for (let length = 0; length <= writer.longestRecord; length++) {
+    const payload = new Uint8Array(length).map((_, i) => i + length);
+    assert(writer.tryWrite(payload));
+    assertEquals(reader.tryRead(into), length);
+    assertEquals(into.subarray(0, length), payload);
+  }
+  assertEquals(reader.tryRead(into), -1);
+});
+
+Deno.test("Ring behaves as a queue under random operations", { ignore }, () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const next = random(seed);
+    const { memory, ring } = createRing(256);
+    using _ = memory;
+    using writer = ring.writer();
+    using reader = ring.reader();
+    const visible: Uint8Array[] = [];
+    let hidden: Uint8Array[] = [];
+    const show = (...more: Uint8Array[]) => {
+      visible.push(...hidden, ...more);
+      hidden = [];
+    };
+    const into = new Uint8Array(writer.longestRecord);
+    const lengths = new Int32Array(4);
+    const many = new Uint8Array(4 * 128);
+    for (let step = 0; step < 2000; step++) {
+      const payload = crypto.getRandomValues(
+        new Uint8Array(Math.floor(next() * (writer.longestRecord + 1))),
+      );
+      const choice = Math.floor(next() * 8);
+      if (choice === 0) {
+        if (writer.tryAppend(payload)) hidden.push(payload);
+      } else if (choice === 1) {
+        writer.publish();
+        show();
+      } else if (choice <= 3) {
+        if (writer.tryWrite(payload)) show(payload);
+      } else if (choice === 4) {
+        const view = writer.tryReserve(payload.length);
+        if (view !== undefined && next() > 0.2) {
+          const length = Math.floor(next() * (payload.length + 1));
+          view.set(payload);
+          writer.commit(length);
+          show(payload.slice(0, length));
+        }
+      } else if (choice === 5) {
+        const view = reader.tryPeek();
+        assertEquals(view, visible.shift());
+        if (view !== undefined) reader.release();
+      } else if (choice === 6) {
+        const count = reader.tryReadMany(many, lengths);
+        for (let i = 0, at = 0; i < count; i++) {
+          assertEquals(many.slice(at, at + lengths[i]), visible.shift());
+          at += (lengths[i] + 7) & ~7;
+        }
+      } else {
+        const length = reader.tryRead(into);
+        const expected = visible.shift();
+        assertEquals(length, expected?.length ?? -1);
+        if (length >= 0) assertEquals(into.slice(0, length), expected);
+      }
+    }
+  }
+});
+
+Deno.test("Ring positions go over 2^31 and 2^32", { ignore }, () => {
+  for (const start of [2 ** 31 - 64, 2 ** 32 - 64]) {
+    const { memory, ring, words } = createRing(128);
+    using _ = memory;
+    words[TAIL] = start;
+    using writer = ring.writer();
+    using reader = ring.reader();
+    const into = new Uint8Array(8);
+    for (let i = 0; i < 50; i++) {
+      assert(writer.tryWrite(new Uint8Array([i])));
+      assertEquals(reader.tryRead(into), 1);
+      assertEquals(into[0], i);
+    }
+  }
+});
+
+Deno.test("RingWriter.tryWrite says when the ring is full", { ignore }, () => {
+  const { memory, ring } = createRing(64);
+  using _ = memory;
+  using writer = ring.writer();
+  using reader = ring.reader();
+  const payload = new Uint8Array(16);
+  assert(writer.tryWrite(payload));
+  assert(writer.tryWrite(payload));
+  assertEquals(writer.tryWrite(payload), false);
+  assertEquals(writer.tryWriteMany([payload]), 0);
+  assertEquals(writer.tryReserve(16), undefined);
+  assertEquals(reader.tryRead(new Uint8Array(16)), 16);
+  assertEquals(reader.tryRead(new Uint8Array(16)), 16);
+  assert(writer.tryWrite(payload));
+});
+
+Deno.test("RingReader.tryReadBytes reads records as one stream", {
+  ignore,
+}, () => {
+  const { memory, ring } = createRing(1024);
+  using _ = memory;
+  using writer = ring.writer();
+  using reader = ring.reader();
+  writer.tryWriteMany([
+    new Uint8Array([1, 2, 3]),
+    new Uint8Array(0),
+    new Uint8Array([4, 5]),
+  ]);
+  const into = new Uint8Array(2);
+  const seen: number[] = [];
+  for (let count; (count = reader.tryReadBytes(into)) > 0;) {
+    seen.push(...into.subarray(0, count));
+  }
+  assertEquals(seen, [1, 2, 3, 4, 5]);
+});
+
+Deno.test("Ring rejects misuse with the value and the limit", {
+  ignore,
+}, () => {
+  const { memory, ring } = createRing(64);
+  using _ = memory;
+  assertThrows(() => Ring.create(memory, { capacity: 48 }), RangeError, "48");
+  assertThrows(
+    () => Ring.create(memory, { capacity: 64 }),
+    Deno.errors.AlreadyExists,
+  );
+  assertThrows(
+    () => Ring.create(memory, { capacity: 65536 }),
+    RangeError,
+    "needs 66048 bytes at offset 0",
+  );
+  assertThrows(
+    () => Ring.open(memory, { offset: 4 }),
+    RangeError,
+    "multiple of 8",
+  );
+  assertThrows(
+    () => Ring.open(memory, { offset: 1024 }),
+    Deno.errors.NotFound,
+  );
+  using writer = ring.writer();
+  using reader = ring.reader();
+  assertThrows(
+    () => writer.tryWrite(new Uint8Array(17)),
+    RangeError,
+    "record of 17 bytes exceeds its longest, 16",
+  );
+  assertThrows(() => writer.commit(), TypeError, "nothing is reserved");
+  assertThrows(() => reader.release(), TypeError, "nothing was peeked");
+  writer.tryWrite(new Uint8Array(10));
+  assertThrows(
+    () => reader.tryRead(new Uint8Array(9)),
+    RangeError,
+    "record of 10 bytes, the buffer holds 9",
+  );
+  assertEquals(reader.tryRead(new Uint8Array(10)), 10);
+  assertThrows(() => ring.writer(), Deno.errors.Busy, `process ${Deno.pid}`);
+  assertThrows(() => ring.reader(), Deno.errors.Busy, "is its consumer");
+});
+
+Deno.test("Ring says that the memory is closed", { ignore }, () => {
+  const { memory, ring } = createRing(64);
+  const writer = ring.writer();
+  const reader = ring.reader();
+  memory.close();
+  assertThrows(
+    () => reader.tryRead(new Uint8Array(9)),
+    Deno.errors.BadResource,
+  );
+  assertThrows(
+    () => writer.tryWrite(new Uint8Array(9)),
+    Deno.errors.BadResource,
+  );
+  assertThrows(() => Ring.open(memory), Deno.errors.BadResource);
+  writer.close();
+  reader.close();
+});
+
+Deno.test("RingReader throws typed errors for lies in the ring", {
+  ignore,
+}, () => {
+  const into = new Uint8Array(1024);
+  for (const lie of [1, 7, 0x7fffffff, 57, -1, -64, -0x80000000, 41]) {
+    const { memory, ring, words } = createRing(64);
+    using _ = memory;
+    using reader = ring.reader();
+    words[RECORDS] = lie;
+    assertThrows(
+      () => reader.tryRead(into),
+      Deno.errors.InvalidData,
+      "Cannot use ring: corrupt",
+    );
+  }
+  const { memory, ring, words } = createRing(64);
+  using _ = memory;
+  using writer = ring.writer();
+  words[TAIL] = 4096; // a tail that the head never reached
+  assertThrows(
+    () => {
+      for (let i = 0; i < 4; i++) writer.tryWrite(new Uint8Array(16));
+    },
+    Deno.errors.InvalidData,
+    "corrupt, tail 4096",
+  );
+});
+
+Deno.test("Ring.open refuses headers that can't be right", { ignore }, () => {
+  for (
+    const [at, value] of [
+      [0, 1],
+      [1, 2],
+      [2, 0],
+      [2, 63],
+      [2, -64],
+      [2, 0x40000000],
+      [3, 1000],
+    ]
+  ) {
+    const { memory, words } = createRing(64);
+    using _ = memory;
+    words[32 + at] = value;
+    assertThrows(() => Ring.open(memory), Deno.errors.InvalidData);
+  }
+});
+
+Deno.test("Ring survives random bytes over all of it", { ignore }, () => {
+  const next = random(7);
+  const into = new Uint8Array(4096);
+  const lengths = new Int32Array(16);
+  let errors = 0;
+  for (let round = 0; round < 1000; round++) {
+    const { memory, ring, words } = createRing(256);
+    using _ = memory;
+    using writer = ring.writer();
+    using reader = ring.reader();
+    const from = 128 / 4;
+    const length = from + (512 + 256) / 4;
+    for (let step = 0; step < 40; step++) {
+      const at = from + Math.floor(next() * (length - from));
+      words[at] = next() < 0.5
+        ? Math.floor(next() * 2 ** 32)
+        : Math.floor(next() * 300) - 150;
+      try {
+        writer.tryWrite(into.subarray(0, Math.floor(next() * 100)));
+        reader.tryRead(into);
+        reader.tryReadMany(into, lengths);
+        reader.tryReadBytes(into.subarray(0, 50));
+        if (reader.tryPeek() !== undefined) reader.release();
+        Ring.open(memory);
+      } catch (error) {
+        errors++;
+        assert(
+          error instanceof Deno.errors.InvalidData ||
+            error instanceof Deno.errors.NotFound, // version 0
+          String(error),
+        );
+      }
+    }
+  }
+  assert(errors > 100);
+});
+
+Deno.test("Ring waits for a record, for room, and gives up in time", {
+  ignore,
+}, async () => {
+  const { memory, ring } = createRing(64);
+  using _ = memory;
+  using writer = ring.writer();
+  using reader = ring.reader();
+  const reading = reader.read();
+  await writer.write(new Uint8Array([1]));
+  assertEquals(await reading, new Uint8Array([1]));
+  await assertRejects(() => reader.read({ timeout: 5 }), DOMException, "5 ms");
+  await assertRejects(
+    () => reader.read({ signal: AbortSignal.abort(new Error("enough")) }),
+    Error,
+    "enough",
+  );
+  const stop = new AbortController();
+  const waiting = reader.read({ signal: stop.signal });
+  stop.abort(new Error("stop"));
+  await assertRejects(() => waiting, Error, "stop");
+  for (let i = 0; i < 2; i++) await writer.write(new Uint8Array(16));
+  const blocked = writer.write(new Uint8Array(16));
+  await reader.read();
+  await blocked;
+  await assertRejects(
+    () => writer.write(new Uint8Array(16), { timeout: 5 }),
+    DOMException,
+    "Cannot write to ring: timed out after 5 ms",
+  );
+});
+
+Deno.test("Ring ends as streams do", { ignore }, async () => {
+  const { memory, ring } = createRing(256);
+  using _ = memory;
+  using writer = ring.writer();
+  using reader = ring.reader();
+  const source = ReadableStream.from(
+    Array.from({ length: 500 }, (_, i) => new Uint8Array([i, i >> 8])),
+  );
+  const sending = source.pipeTo(writer.writable);
+  let count = 0;
+  for await (const chunk of reader.readable) {
+    assertEquals(chunk[0] | chunk[1] << 8, count++);
+  }
+  await sending;
+  assertEquals(count, 500);
+  assertEquals(await reader.read(), null);
+  reader.close();
+  using again = ring.writer();
+  await assertRejects(
+    async () => {
+      for (let i = 0; i < 3; i++) await again.write(new Uint8Array(100));
+    },
+    ConnectionClosedError,
+    "the consumer closed it",
+  );
+});
+
+Deno.test("Ring carries a million records between two processes", {
+  ignore,
+}, async () => {
+  const capacity = 65536;
+  using memory = SharedMemory.create(uniqueName(), {
+    size: Ring.byteLength(capacity),
+  });
+  using reader = Ring.create(memory, { capacity }).reader();
+  const child = spawnPeer(
+    `using m = shm.SharedMemory.open(args[0]);
+     using writer = shm.Ring.open(m).writer();
+     const words = new Int32Array(4), bytes = new Uint8Array(words.buffer);
+     for (let i = 0; i < 1_000_000; i++) {
+       words.fill(i);
+       const part = bytes.subarray(0, 4 * (1 + (i & 3)));
+       while (!writer.tryWrite(part)) await new Promise((r) => setImmediate(r));
+     }`,
+    [memory.name!],
+  );
+  let count = 0;
+  const signal = AbortSignal.timeout(20_000);
+  for (let record; (record = await reader.read({ signal })) !== null;) {
+    const words = new Int32Array(record.buffer);
+    if (words.length !== 1 + (count & 3) || !words.every((w) => w === count)) {
+      throw new Error(`wrong record ${count}: ${words}`);
+    }
+    count++;
+  }
+  assertEquals(count, 1_000_000);
+  assertEquals(await peerEnd(child), 0);
+});
+
+Deno.test(
+  "RingReader tells that the producer was killed, and another takes over",
+  {
+    ignore,
+  },
+  async () => {
+    using memory = SharedMemory.create(uniqueName(), {
+      size: Ring.byteLength(4096),
+    });
+    const ring = Ring.create(memory, { capacity: 4096 });
+    using reader = ring.reader();
+    const child = spawnPeer(
+      `globalThis.m = shm.SharedMemory.open(args[0]);
+     globalThis.w = shm.Ring.open(m).writer();
+     w.tryWrite(new Uint8Array([1]));
+     w.tryReserve(100).fill(9); // never committed
+     say("ready"); setInterval(() => {}, 1000);`,
+      [memory.name!],
+    );
+    try {
+      assertEquals(await firstLine(child.stdout), "ready");
+      assertThrows(() => ring.writer(), Deno.errors.Busy, `${child.pid}`);
+      assertEquals(await reader.read(), new Uint8Array([1]));
+      const waiting = reader.read();
+      await killPeer(child);
+      const error = await assertRejects(() => waiting, ConnectionClosedError);
+      assertEquals(error.code, "lost");
+      using writer = ring.writer();
+      writer.tryWrite(new Uint8Array([2]));
+      assertEquals(await reader.read(), new Uint8Array([2]));
+    } finally {
+      await killPeer(child);
+    }
+  },
+);
