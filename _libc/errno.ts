@@ -79,7 +79,11 @@ export function errno(): number {
     const library = libc("read errno");
     const pointer = library.__errno_location?.() ?? library.__error?.() ?? null;
     if (pointer === null) return 0;
-    cell = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(pointer, 4));
+    try {
+      cell = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(pointer, 4));
+    } catch { // a pointer can't be read where only a path is allowed
+      return 0;
+    }
   }
   return cell[0];
 }

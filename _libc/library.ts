@@ -27,9 +27,8 @@ let fast: Libc | undefined;
 
 /** Whether the C library can be called without asking the user. */
 export function hasLibc(): boolean {
-  if (found !== undefined) return true;
-  const path = grantedPath();
-  return path !== undefined && (found = lookUp([path])) !== undefined;
+  const path = grantedPath(); // each time: a permission can be revoked
+  return path !== undefined && (found ??= open([path])) !== undefined;
 }
 
 /**
@@ -40,7 +39,7 @@ export function hasLibc(): boolean {
  * @throws {Deno.errors.NotCapable} Without `--allow-ffi`.
  */
 export function libc(feature: string): Libc {
-  return found ??= lookUp(candidates(feature)) ?? denied(feature);
+  return found ??= open(candidates(feature)) ?? denied(feature);
 }
 
 /**
@@ -48,10 +47,17 @@ export function libc(feature: string): Libc {
  * of the process, so that the resource sanitizer names the first test to use it.
  */
 export function fastLibc(feature: string): Libc {
-  return fast ??= firstOf(
-    candidates(feature),
-    (path) => Deno.dlopen(path, symbols).symbols,
-  ) ?? denied(feature);
+  return fast ??= openTable(candidates(feature)) ?? denied(feature);
+}
+
+/** A function pointer can't be called where only a path is allowed. */
+function open(paths: readonly string[]): Libc | undefined {
+  const narrow = paths.length === 1 && paths[0].startsWith("/");
+  return narrow ? fast ??= openTable(paths) : lookUp(paths);
+}
+
+function openTable(paths: readonly string[]): Libc | undefined {
+  return firstOf(paths, (path) => Deno.dlopen(path, symbols).symbols);
 }
 
 function denied(feature: string): never {

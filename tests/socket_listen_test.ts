@@ -1,0 +1,492 @@
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import {
+  connectUnix,
+  listenUnix,
+  peerCredentials,
+  type PeerDeniedError,
+} from "../socket/mod.ts";
+import { ConnectionClosedError } from "../duplex.ts";
+import {
+  countDescriptors,
+  hasProgram,
+  startDenoPeer,
+  startPeer,
+  temporaryDirectory,
+} from "./_tools.ts";
+
+const unix = Deno.build.os !== "windows";
+const test = (name: string, fn: () => Promise<void>, ignore = false) =>
+  Deno.test({ name, fn, ignore: !unix || ignore });
+
+const exists = (path: string) => Deno.lstat(path).then(() => true, () => false);
+
+test("listenUnix gives the path mode 0600 whatever the umask", async () => {
+  await using directory = await temporaryDirectory();
+  const path = `${directory.path}/a.sock`;
+  const before = Deno.umask(0);
+  try {
+    await using _listener = await listenUnix({ path });
+    assertEquals((await Deno.lstat(path)).mode! & 0o777, 0o600);
+  } finally {
+    Deno.umask(before);
+  }
+});
+
+test("listenUnix has the mode from the first moment the path exists", async () => {
+  await using directory = await temporaryDirectory();
+  const path = `${directory.path}/a.sock`;
+  const before = Deno.umask(0);
+  using watcher = Deno.watchFs(directory.path);
+  const modes: number[] = [];
+  const watching = (async () => {
+    for await (const { paths } of watcher) {
+      if (!paths.includes(path)) continue;
+      try {
+        modes.push(Deno.lstatSync(path).mode! & 0o777);
+      } catch { // removed again
+        return;
+      }
+    }
+  })();
+  try {
+    const listener = await listenUnix({ path, mode: 0o660 });
+    assertEquals((await Deno.lstat(path)).mode! & 0o777, 0o660);
+    await listener.close();
+    await watching;
+  } finally {
+    Deno.umask(before);
+  }
+  assertEquals(modes.filter((mode) => mode !== 0o660), []);
+});
+
+test("listenUnix leaves nothing behind when closed", async () => {
+  await using directory = await temporaryDirectory();
+  const descriptors = countDescriptors();
+  const listener = await listenUnix({ path: `${directory.path}/a.sock` });
+  await listener.close();
+  await listener.close();
+  assertEquals([...Deno.readDirSync(directory.path)], []);
+  assertEquals(countDescriptors(), descriptors);
+}, Deno.build.os !== "linux");
+
+test("listenUnix replaces the file that a killed process left", async () => {
+  await using directory = await temporaryDirectory();
+  const path = `${directory.path}/a.sock`;
+  await using peer = startDenoPeer("unix_listener.ts", path);
+  assertEquals(await peer.line(), "listening");
+  await peer.kill();
+  assert(await exists(path), "a killed process can't clean up");
+  await assertRejects(
+    () => connectUnix({ path }),
+    Deno.errors.ConnectionRefused,
+    "the file is stale",
+  );
+  await using _listener = await listenUnix({ path });
+  await using _connection = await connectUnix({ path });
+});
+
+test("listenUnix refuses a path where another process listens", async () => {
+  await using directory = await temporaryDirectory();
+  const path = `${directory.path}/a.sock`;
+  await using peer = startDenoPeer("unix_listener.ts", path);
+  assertEquals(await peer.line(), "listening");
+  await assertRejects(
+    () => listenUnix({ path }),
+    Deno.errors.AddrInUse,
+    `Cannot listen on unix:${path}`,
+  );
+  await using _connection = await connectUnix({ path });
+});
+
+test("listenUnix lets exactly one of several starters win", async () => {
+  await using directory = await temporaryDirectory();
+  const path = `${directory.path}/a.sock`;
+  for (const stale of [false, true]) {
+    if (stale) { // what a crash leaves: a file that nobody listens at
+      await using left = startDenoPeer("unix_listener.ts", path);
+      assertEquals(await left.line(), "listening");
+      await left.kill();
+    }
+    const peers = Array.from(
+      { length: 4 },
+      () => startDenoPeer("unix_listener.ts", path),
+    );
+    const said = await Promise.all(peers.map((peer) => peer.line()));
+    assertEquals(said.sort(), [
+      "AddrInUse",
+      "AddrInUse",
+      "AddrInUse",
+      "listening",
+    ]);
+    await using _connection = await connectUnix({ path });
+    for (const peer of peers) await peer.kill();
+  }
+});
+
+test("closing an old listener keeps a newer one's file", async () => {
+  await using directory = await temporaryDirectory();
+  const path = `${directory.path}/a.sock`;
+  const old = await listenUnix({ path });
+  await Deno.remove(path); // an operator's rm
+  await using _newer = await listenUnix({ path });
+  await old.close();
+  await using _connection = await connectUnix({ path });
+});
+
+test("listenUnix refuses a path that is no socket and leaves it alone", async () => {
+  await using directory = await temporaryDirectory();
+  const path = `${directory.path}/notes.txt`;
+  await Deno.writeTextFile(path, "mine");
+  await assertRejects(
+    () => listenUnix({ path }),
+    Deno.errors.AlreadyExists,
+    "is no socket",
+  );
+  assertEquals(await Deno.readTextFile(path), "mine");
+});
+
+test("listenUnix refuses a directory where any user can replace the socket", async () => {
+  await using directory = await temporaryDirectory();
+  await Deno.chmod(directory.path, 0o777);
+  const path = `${directory.path}/a.sock`;
+  await assertRejects(
+    () => listenUnix({ path }),
+    Deno.errors.PermissionDenied,
+    "any user can write to",
+  );
+  await using _allowed = await listenUnix({ path, allowUnsafeDirectory: true });
+  await Deno.chmod(directory.path, 0o1777);
+  await using _sticky = await listenUnix({ path: `${directory.path}/b.sock` });
+});
+
+test("listenUnix says which directory is missing", async () => {
+  await using directory = await temporaryDirectory();
+  await assertRejects(
+    () => listenUnix({ path: `${directory.path}/none/a.sock` }),
+    Deno.errors.NotFound,
+    "none does not exist",
+  );
+});
+
+test("listenUnix and connectUnix name the limit of a path", async () => {
+  const path = `/tmp/${"x".repeat(200)}`;
+  for (const call of [listenUnix, connectUnix]) {
+    await assertRejects(() => call({ path }), RangeError, "use a shorter path");
+  }
+});
+
+test("listenUnix and connectUnix refuse bad arguments", async () => {
+  for (const call of [listenUnix, connectUnix]) {
+    await assertRejects(() => call({ path: "" }), TypeError, "Invalid path");
+    await assertRejects(
+      () => call({ path: "a\0b" }),
+      TypeError,
+      "Invalid path",
+    );
+    await assertRejects(
+      () => call({ path: 7 as unknown as string }),
+      TypeError,
+      "received 7",
+    );
+    await assertRejects(
+      () => call({ path: "/tmp/x", idleTimeout: -1 }),
+      RangeError,
+      "idleTimeout",
+    );
+  }
+  await assertRejects(
+    () => listenUnix({ path: "/tmp/x", mode: 0o1777 }),
+    RangeError,
+    "Invalid mode",
+  );
+  await assertRejects(
+    () => listenUnix({ path: "/tmp/x", backlog: 0 }),
+    RangeError,
+    "Invalid backlog",
+  );
+  await assertRejects(
+    () => listenUnix({ path: "/tmp/x", allow: "anyone" as "same-user" }),
+    TypeError,
+    "Invalid allow",
+  );
+});
+
+test("connectUnix says that there is no socket", async () => {
+  await using directory = await temporaryDirectory();
+  await assertRejects(
+    () => connectUnix({ path: `${directory.path}/none.sock` }),
+    Deno.errors.NotFound,
+    "is the server running?",
+  );
+});
+
+test("connectUnix tries again until the server is there", async () => {
+  await using directory = await temporaryDirectory();
+  const path = `${directory.path}/a.sock`;
+  const connecting = connectUnix({
+    path,
+    retry: { retries: 1000, minDelay: 1, maxDelay: 5 },
+  });
+  await using _peer = startDenoPeer("unix_listener.ts", path);
+  await using _connection = await connecting;
+});
+
+test("connectUnix ends its tries by timeout and by signal", async () => {
+  await using directory = await temporaryDirectory();
+  const options = {
+    path: `${directory.path}/none.sock`,
+    retry: { retries: 1e6, minDelay: 1, maxDelay: 2 },
+  };
+  const error = await assertRejects(
+    () => connectUnix({ ...options, timeout: 30 }),
+    DOMException,
+    "timed out after 30 ms",
+  );
+  assertEquals(error.name, "TimeoutError");
+  const reason = new Error("changed my mind");
+  const controller = new AbortController();
+  const connecting = connectUnix({ ...options, signal: controller.signal });
+  controller.abort(reason);
+  assertEquals(await assertRejects(() => connecting), reason);
+});
+
+test("accept ends by its signal and loses no connection", async () => {
+  await using directory = await temporaryDirectory();
+  const path = `${directory.path}/a.sock`;
+  await using listener = await listenUnix({ path });
+  const controller = new AbortController();
+  const given = listener.accept({ signal: controller.signal });
+  controller.abort(new Error("not now"));
+  await assertRejects(() => given, Error, "not now");
+  await using client = await connectUnix({ path });
+  await using server = await listener.accept();
+  await client.writable.getWriter().write(new Uint8Array(3));
+  const { value } = await server.readable.getReader().read();
+  assertEquals(value?.length, 3);
+});
+
+test("accept rejects once the listener is closed", async () => {
+  await using directory = await temporaryDirectory();
+  const listener = await listenUnix({ path: `${directory.path}/a.sock` });
+  const waiting = assertRejects(() => listener.accept(), ConnectionClosedError);
+  const iterating = (async () => {
+    for await (const _ of listener);
+  })();
+  await listener.close();
+  assertEquals((await waiting).code, "closed");
+  await iterating;
+  await assertRejects(() => listener.accept(), ConnectionClosedError);
+});
+
+test("an idle connection ends by idleTimeout", async () => {
+  await using directory = await temporaryDirectory();
+  const path = `${directory.path}/a.sock`;
+  await using listener = await listenUnix({ path, idleTimeout: 20 });
+  await using client = await connectUnix({ path });
+  await using server = await listener.accept();
+  const error = await assertRejects(
+    () => server.readable.getReader().read(),
+    DOMException,
+    "No byte to or from",
+  );
+  assertEquals(error.name, "TimeoutError");
+  assertEquals((await client.readable.getReader().read()).done, true);
+});
+
+test("peerCredentials tells the process at either end", async () => {
+  await using directory = await temporaryDirectory();
+  const path = `${directory.path}/a.sock`;
+  await using peer = startDenoPeer("unix_listener.ts", path);
+  await peer.line();
+  await using connection = await connectUnix({ path });
+  assertEquals(peerCredentials(connection), {
+    pid: peer.pid,
+    uid: Deno.uid()!,
+    gid: Deno.gid()!,
+  });
+});
+
+test("peerCredentials tells many clients of one listener apart", async () => {
+  await using directory = await temporaryDirectory();
+  const path = `${directory.path}/a.sock`;
+  await using listener = await listenUnix({ path });
+  const peers = Array.from(
+    { length: 6 },
+    () =>
+      startPeer("python3", [
+        new URL("peers/unix_client.py", import.meta.url).pathname,
+        path,
+        "0",
+      ]),
+  );
+  const accepted = [];
+  for (const _ of peers) accepted.push(await listener.accept());
+  const pids = accepted.map((connection) => peerCredentials(connection).pid);
+  assertEquals(pids.sort(), peers.map((peer) => peer.pid).sort());
+  for (const connection of accepted) connection.abort();
+  for (const peer of peers) await peer.kill();
+}, !hasProgram("python3"));
+
+test("peerCredentials refuses what it can't know", async () => {
+  await using directory = await temporaryDirectory();
+  const path = `${directory.path}/a.sock`;
+  await using _listener = await listenUnix({ path });
+  const connection = await connectUnix({ path });
+  await connection.close();
+  const gone = await assertRejects(
+    // deno-lint-ignore require-await
+    async () => peerCredentials(connection),
+    Deno.errors.BadResource,
+  );
+  assertStringIncludes(gone.message, "closed");
+  await assertRejects(
+    // deno-lint-ignore require-await
+    async () =>
+      peerCredentials({ ...connection, local: "tcp:a:1", remote: "tcp:b:2" }),
+    TypeError,
+    "is no Unix socket",
+  );
+});
+
+test("allow lets the same user in", async () => {
+  await using directory = await temporaryDirectory();
+  const path = `${directory.path}/a.sock`;
+  await using listener = await listenUnix({ path, allow: "same-user" });
+  await using _client = await connectUnix({ path });
+  await using server = await listener.accept();
+  assertEquals(peerCredentials(server).pid, Deno.pid);
+});
+
+const root = unix && Deno.uid() === 0 && hasProgram("python3");
+
+for (
+  const [name, allow, code] of [
+    ["same-user", "same-user", "user"],
+    ["a list of users", { uids: [0] }, "list"],
+    ["a list of groups", { gids: [0] }, "list"],
+    ["a predicate", (peer: { uid: number }) => peer.uid === 0, "predicate"],
+  ] as const
+) {
+  test(
+    `allow closes another user's connection by ${name} (needs root)`,
+    async () => {
+      await using directory = await temporaryDirectory();
+      await Deno.chmod(directory.path, 0o755);
+      const path = `${directory.path}/a.sock`;
+      const denied: PeerDeniedError[] = [];
+      await using listener = await listenUnix({
+        path,
+        mode: 0o666,
+        allow,
+        onDenied: (error) => denied.push(error),
+      });
+      const accepting = listener.accept();
+      await using stranger = startPeer("python3", [
+        new URL("peers/unix_client.py", import.meta.url).pathname,
+        path,
+        "65534",
+      ]);
+      assertEquals(await stranger.line(), "read 0");
+      assertEquals(denied.map((error) => [error.code, error.peer?.uid]), [
+        [code, 65534],
+      ]);
+      assertStringIncludes(denied[0].message, "user 65534");
+      // The denied one did not take the place of the next.
+      await using _client = await connectUnix({ path });
+      await using _server = await accepting;
+    },
+    !root,
+  );
+}
+
+test("a predicate or hook that throws denies and goes on", async () => {
+  await using directory = await temporaryDirectory();
+  const path = `${directory.path}/a.sock`;
+  let asked = 0;
+  await using listener = await listenUnix({
+    path,
+    allow: () => {
+      if (asked++ === 0) throw new Error("a bug");
+      return true;
+    },
+    onDenied: () => {
+      throw new Error("another");
+    },
+  });
+  await using _first = await connectUnix({ path });
+  await using _second = await connectUnix({ path });
+  await using _server = await listener.accept();
+  assertEquals(asked, 2);
+});
+
+test("backlog bounds the connections that wait", async () => {
+  await using directory = await temporaryDirectory();
+  const path = `${directory.path}/a.sock`;
+  await using _listener = await listenUnix({ path, backlog: 1 });
+  const opened: AsyncDisposable[] = [];
+  await assertRejects(
+    async () => {
+      for (let index = 0; index < 8; index++) {
+        opened.push(await connectUnix({ path }));
+      }
+    },
+    Deno.errors.WouldBlock,
+    "backlog is full",
+  );
+  assert(opened.length < 8);
+  for (const connection of opened) await connection[Symbol.asyncDispose]();
+}, Deno.build.os !== "linux");
+
+test("socket works without --allow-ffi, and says what needs it", async () => {
+  await using directory = await temporaryDirectory();
+  const peer = new URL("peers/unix_without_ffi.ts", import.meta.url).pathname;
+  await using program = startPeer(Deno.execPath(), [
+    "run",
+    "--no-prompt",
+    `--allow-read=${directory.path}`,
+    `--allow-write=${directory.path}`,
+    `--allow-net`,
+    peer,
+    `${directory.path}/a.sock`,
+  ]);
+  assertEquals(await program.line(), "received 5");
+  assertEquals(
+    await program.line(),
+    "NotCapable: Cannot read peer credentials: requires ffi access, run " +
+      "again with --allow-ffi",
+  );
+  assertStringIncludes(await program.line(), "NotCapable: Cannot check who");
+});
+
+test("socket needs no more of FFI than the C library", async () => {
+  const libc = [
+    "/lib/x86_64-linux-gnu/libc.so.6",
+    "/lib/aarch64-linux-gnu/libc.so.6",
+    "/lib64/libc.so.6",
+  ].find((path) => {
+    try {
+      return Deno.statSync(path).isFile;
+    } catch {
+      return false;
+    }
+  });
+  await using directory = await temporaryDirectory();
+  const peer = new URL("peers/unix_without_ffi.ts", import.meta.url).pathname;
+  await using program = startPeer(Deno.execPath(), [
+    "run",
+    "--no-prompt",
+    `--allow-read=${directory.path}`,
+    `--allow-write=${directory.path}`,
+    "--allow-net",
+    `--allow-ffi=${libc}`,
+    peer,
+    `${directory.path}/a.sock`,
+  ]);
+  assertEquals(await program.line(), "received 5");
+  assertEquals(await program.line(), `pid ${program.pid}`);
+}, Deno.build.os !== "linux");
