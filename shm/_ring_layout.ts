@@ -48,6 +48,8 @@ export interface RingParts {
   header: Int32Array<ArrayBuffer>;
   words: Int32Array<ArrayBuffer>;
   bytes: Uint8Array<ArrayBuffer>;
+  /** Whole words of 8 bytes copy twice as fast as those of 4. */
+  longs: BigInt64Array<ArrayBuffer>;
   capacity: number;
 }
 
@@ -163,6 +165,7 @@ function partsOf(
     header,
     words: new Int32Array(memory.buffer, data, capacity / 4),
     bytes: new Uint8Array(memory.buffer, data, capacity),
+    longs: new BigInt64Array(memory.buffer, data, capacity / 8),
     capacity,
   };
 }

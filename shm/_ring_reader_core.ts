@@ -2,7 +2,7 @@
 
 import type { RingParts } from "./_ring_layout.ts";
 import { longestRecord, RECORD_HEADER, TAIL } from "./_ring_layout.ts";
-import { corrupt, WORD_COPY_MAX } from "./_ring_writer_core.ts";
+import { corrupt, TSO, WORD_COPY_MAX } from "./_ring_writer_core.ts";
 
 /** There is no record yet. */
 const NONE = -1;
@@ -13,6 +13,7 @@ export class RingReaderCore {
   readonly capacity: number;
   #words: Int32Array<ArrayBuffer>;
   #bytes: Uint8Array<ArrayBuffer>;
+  #longs: BigInt64Array<ArrayBuffer>;
   #header: Int32Array<ArrayBuffer>;
   #mask: number;
   #tail: number;
@@ -21,14 +22,16 @@ export class RingReaderCore {
   #lag: number;
   /** Bytes of the record at the tail that `readBytes` took already. */
   #taken = 0;
+  #polls = 0;
   /** The record's size that `peek` gave out, or 0. */
   #peeked = 0;
   #target: Uint8Array | undefined;
-  #targetWords: Int32Array | undefined;
+  #targetWords: BigInt64Array | undefined;
 
   constructor(parts: RingParts) {
     this.#words = parts.words;
     this.#bytes = parts.bytes;
+    this.#longs = parts.longs;
     this.#header = parts.header;
     this.capacity = parts.capacity;
     this.longest = longestRecord(parts.capacity);
@@ -51,7 +54,10 @@ export class RingReaderCore {
       );
     }
     const at = this.#tail & this.#mask;
-    const word = Atomics.load(words, at >> 2);
+    let word = words[at >> 2];
+    if (word === 0) {
+      if ((++this.#polls & 63) === 0) word = Atomics.load(words, at >> 2);
+    } else if (!TSO) word = Atomics.load(words, at >> 2);
     if (word > 0) return this.#bound(word, at);
     if (word === 0) {
       if (this.#tail !== this.#published) this.publish();
@@ -83,7 +89,8 @@ export class RingReaderCore {
   /** Gives the producer the room of what was read. */
   publish(): void {
     this.#published = this.#tail;
-    Atomics.store(this.#header, TAIL, this.#tail);
+    if (TSO) this.#header[TAIL] = this.#tail;
+    else Atomics.store(this.#header, TAIL, this.#tail);
   }
 
   /** Copies the next record to the start of `into`; its length, or -1. */
@@ -97,8 +104,8 @@ export class RingReaderCore {
     if (length <= WORD_COPY_MAX) {
       if (into !== this.#target) this.#adopt(into);
       const target = this.#targetWords;
-      if (target !== undefined && (length & 3) === 0) {
-        copyWords(this.#words, from >> 2, target, 0, length >> 2);
+      if (target !== undefined && (length & 7) === 0) {
+        copyWords(this.#longs, from >> 3, target, 0, length >> 3);
       } else {
         const bytes = this.#bytes;
         for (let i = 0; i < length; i++) into[i] = bytes[from + i];
@@ -127,8 +134,8 @@ export class RingReaderCore {
       }
       const from = (this.#tail & this.#mask) + RECORD_HEADER;
       if (
-        target !== undefined && length <= WORD_COPY_MAX && (length & 3) === 0
-      ) copyWords(this.#words, from >> 2, target, to >> 2, length >> 2);
+        target !== undefined && length <= WORD_COPY_MAX && (length & 7) === 0
+      ) copyWords(this.#longs, from >> 3, target, to >> 3, length >> 3);
       else into.set(this.#bytes.subarray(from, from + length), to);
       this.#skip(length);
       lengths[count++] = length;
@@ -140,8 +147,8 @@ export class RingReaderCore {
   /** Keeps the words of a buffer that comes again and again. */
   #adopt(into: Uint8Array): void {
     this.#target = into;
-    this.#targetWords = into.byteOffset % 4 === 0
-      ? new Int32Array(into.buffer, into.byteOffset, into.length >> 2)
+    this.#targetWords = into.byteOffset % 8 === 0
+      ? new BigInt64Array(into.buffer, into.byteOffset, into.length >> 3)
       : undefined;
   }
 
@@ -189,9 +196,9 @@ export class RingReaderCore {
 }
 
 function copyWords(
-  source: Int32Array,
+  source: BigInt64Array,
   from: number,
-  target: Int32Array,
+  target: BigInt64Array,
   to: number,
   count: number,
 ): void {
