@@ -4,6 +4,8 @@ import type { ByteStreamOptions } from "./_transport/options.ts";
 import type { RetryOptions } from "./_transport/retry.ts";
 import { connectUnix, type ConnectUnixOptions } from "./socket/connect.ts";
 import { listenUnix, type ListenUnixOptions } from "./socket/listen.ts";
+import { connectShm, type ConnectShmOptions } from "./shm/connect.ts";
+import { listenShm, type ListenShmOptions } from "./shm/listen.ts";
 import { connectTcp, type ConnectTcpOptions } from "./tcp/connect.ts";
 import { listenTcp } from "./tcp/listen.ts";
 import type { ListenTcpOptions } from "./tcp/options.ts";
@@ -35,6 +37,8 @@ export interface ConnectOptions extends WaitOptions, ByteStreamOptions {
   retry?: RetryOptions | boolean;
   /** For `unix:` addresses only. */
   unix?: Omit<ConnectUnixOptions, "path">;
+  /** For `shm:` addresses only. */
+  shm?: Omit<ConnectShmOptions, "path">;
   /** For `tcp:` addresses only. */
   tcp?: Omit<ConnectTcpOptions, "hostname" | "port">;
   /** For `tls:` addresses only. */
@@ -45,6 +49,8 @@ export interface ConnectOptions extends WaitOptions, ByteStreamOptions {
 export interface ListenOptions extends ByteStreamOptions {
   /** For `unix:` addresses only. */
   unix?: Omit<ListenUnixOptions, "path">;
+  /** For `shm:` addresses only. */
+  shm?: Omit<ListenShmOptions, "path">;
   /** For `tcp:` addresses only. */
   tcp?: Omit<ListenTcpOptions, "hostname" | "port">;
   /** For `tls:` addresses: certificate and key have to be here. */
@@ -64,6 +70,12 @@ const TRANSPORTS = new Map<string, Transport>([
       connectUnix({ ...common, ...unix, path }),
     listen: (path, { unix, ...common }) =>
       listenUnix({ ...common, ...unix, path }),
+  }],
+  ["shm", {
+    connect: (path, { shm, ...common }) =>
+      connectShm({ ...common, ...shm, path }),
+    listen: (path, { shm, ...common }) =>
+      listenShm({ ...common, ...shm, path }),
   }],
   ["tcp", {
     connect: (rest, { tcp, ...common }) =>

@@ -7,6 +7,7 @@
  * | address | mechanism |
  * | --- | --- |
  * | `unix:/run/a.sock`, `unix:@name` | a Unix socket, by path or abstract name |
+ * | `shm:/run/a.sock` | shared memory; the socket is its rendezvous |
  * | `tcp:localhost:9000` | TCP |
  * | `tls:example.com:9443` | TLS over TCP |
  *
@@ -33,5 +34,6 @@
 
 export * from "./address.ts";
 export * from "./duplex.ts";
+export * from "./shm/mod.ts";
 export * from "./socket/mod.ts";
 export * from "./tcp/mod.ts";

@@ -94,6 +94,12 @@ export const symbols = {
     result: "i32",
     optional: true,
   },
+  // ssize_t send(int fd, const void *buf, size_t len, int flags)
+  send: {
+    parameters: ["i32", "buffer", "usize", "i32"],
+    result: "isize",
+    optional: true,
+  },
   // ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
   sendmsg: {
     parameters: ["i32", "buffer", "i32"],

@@ -93,6 +93,17 @@ export class RingReaderCore {
     else Atomics.store(this.#header, TAIL, this.#tail);
   }
 
+  /** Whether there is something to read, without doubt: before sleeping. */
+  ready(): boolean {
+    return this.#words.length > 0 &&
+      Atomics.load(this.#words, (this.#tail & this.#mask) >> 2) !== 0;
+  }
+
+  /** The position that the producer was told last. */
+  get told(): number {
+    return this.#published;
+  }
+
   /** Copies the next record to the start of `into`; its length, or -1. */
   read(into: Uint8Array): number {
     const length = this.next();

@@ -167,6 +167,43 @@ export class RingWriterCore {
     this.#firstAt = NONE;
   }
 
+  /**
+   * Adds the bytes from `from` on as records of at most `piece` bytes, each
+   * visible at once, as long as there is room. Where they end at the ring's end,
+   * nothing is wasted on padding. Returns how many bytes went in.
+   */
+  writeBytes(chunk: Uint8Array, from: number, piece: number): number {
+    const end = chunk.length;
+    let next = from;
+    while (next < end) {
+      const at = this.#head & this.#mask;
+      const rest = this.capacity - at;
+      const wanted = Math.min(end - next, piece);
+      const size = (wanted + RECORD_HEADER + 7) & ~7;
+      let room = this.capacity - ((this.#head - this.#tail) | 0);
+      if (room < size + RECORD_HEADER) room = this.#refresh();
+      const space = Math.min(room - RECORD_HEADER, rest);
+      if (space < 2 * RECORD_HEADER) {
+        if (rest >= 2 * RECORD_HEADER || room < rest + 3 * RECORD_HEADER) break;
+        this.#put(at, -rest);
+        this.#head = (this.#head + rest) | 0;
+        continue;
+      }
+      const count = Math.min(wanted, space - RECORD_HEADER);
+      this.#bytes.set(
+        count === end && next === 0
+          ? chunk
+          : chunk.subarray(next, next + count),
+        at + RECORD_HEADER,
+      );
+      this.#put(at, count + RECORD_HEADER);
+      this.#head = (this.#head + ((count + RECORD_HEADER + 7) & ~7)) | 0;
+      this.publish();
+      next += count;
+    }
+    return next - from;
+  }
+
   /** A view of the ring for a record of up to `length` bytes. */
   reserve(length: number): Uint8Array<ArrayBuffer> | undefined {
     const at = this.#claim(length);

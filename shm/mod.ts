@@ -5,6 +5,8 @@
  */
 
 export * from "./shared_memory.ts";
+export * from "./connect.ts";
+export * from "./listen.ts";
 export type { WaitOptions } from "../duplex.ts";
 export * from "./ring.ts";
 export * from "./ring_reader.ts";

@@ -1,0 +1,154 @@
+// Bytes over two rings, as ByteConnection wants them.
+
+import type { ByteIo } from "../_transport/connection.ts";
+import type { SharedMemory } from "./shared_memory.ts";
+import type { RingParts } from "./_ring_layout.ts";
+import {
+  CONSUMER,
+  CONSUMER_SLEEPS,
+  PRODUCER,
+  PRODUCER_SLEEPS,
+} from "./_ring_layout.ts";
+import { RingReaderCore } from "./_ring_reader_core.ts";
+import { RingWriterCore } from "./_ring_writer_core.ts";
+import type { Doorbell } from "./_doorbell.ts";
+import { Side } from "./_side.ts";
+import { Spinner } from "./_spin.ts";
+import { yieldTurn } from "./_poll.ts";
+
+/** The longest record that bytes are cut into. */
+const MAX_PIECE = 64 * 1024;
+/** A writer that waits starts again when so many bytes are free. */
+const MIN_ROOM = 32;
+/** So many operations in a row may run without a turn of the event loop. */
+const TURN = 256;
+
+/** Reads from one ring and writes to another; sleeps on the doorbell. */
+export class RingIo implements ByteIo {
+  #memory: SharedMemory;
+  #doorbell: Doorbell;
+  #reader: RingReaderCore;
+  #writer: RingWriterCore;
+  #inbound: Int32Array;
+  #outbound: Int32Array;
+  #peer: Side;
+  #self: Side;
+  #piece: number;
+  #readSpinner = new Spinner();
+  #writeSpinner = new Spinner();
+  #operations = 0;
+  #closed = false;
+
+  constructor(
+    memory: SharedMemory,
+    inbound: RingParts,
+    outbound: RingParts,
+    doorbell: Doorbell,
+  ) {
+    this.#memory = memory;
+    this.#doorbell = doorbell;
+    this.#inbound = inbound.header;
+    this.#outbound = outbound.header;
+    this.#peer = new Side(inbound.header, PRODUCER, "producer");
+    this.#self = new Side(outbound.header, PRODUCER, "producer");
+    this.#self.claim("Cannot write to shared memory");
+    new Side(inbound.header, CONSUMER, "consumer").claim(
+      "Cannot read from shared memory",
+    );
+    this.#reader = new RingReaderCore(inbound);
+    this.#writer = new RingWriterCore(outbound);
+    this.#piece = Math.min(MAX_PIECE, outbound.capacity / 4);
+  }
+
+  async read(into: Uint8Array): Promise<number | null> {
+    while (true) {
+      if (++this.#operations > TURN) await this.#turn();
+      this.#check();
+      // In this order: what was committed before the end counts.
+      const over = this.#doorbell.gone || this.#peer.ended;
+      const told = this.#reader.told;
+      const count = this.#reader.readBytes(into);
+      if (this.#reader.told !== told) {
+        this.#wake(this.#inbound, PRODUCER_SLEEPS);
+      }
+      if (count > 0) return count;
+      if (over) {
+        if (this.#peer.ended) return null;
+        throw new Deno.errors.ConnectionReset(
+          "Cannot read from shared memory: the peer is gone",
+        );
+      }
+      const ready = () =>
+        this.#closed || this.#reader.ready() || this.#peer.ended;
+      if (await this.#readSpinner.spin(ready)) continue;
+      await this.#sleep(this.#inbound, CONSUMER_SLEEPS, ready);
+    }
+  }
+
+  async write(bytes: Uint8Array): Promise<number> {
+    while (true) {
+      if (++this.#operations > TURN) await this.#turn();
+      this.#check();
+      if (this.#doorbell.gone) {
+        throw new Deno.errors.BrokenPipe(
+          "Cannot write to shared memory: the peer is gone",
+        );
+      }
+      const count = this.#writer.writeBytes(bytes, 0, this.#piece);
+      if (count > 0) {
+        this.#wake(this.#outbound, CONSUMER_SLEEPS);
+        return count;
+      }
+      const ready = () => this.#closed || this.#writer.free >= MIN_ROOM;
+      if (await this.#writeSpinner.spin(ready)) continue;
+      await this.#sleep(this.#outbound, PRODUCER_SLEEPS, ready);
+    }
+  }
+
+  /**
+   * Says that this side sleeps, looks once more, and sleeps. The peer does it
+   * the other way around: it publishes, then looks whether we sleep.
+   */
+  async #sleep(
+    header: Int32Array,
+    flag: number,
+    ready: () => boolean,
+  ): Promise<void> {
+    if (this.#closed) return;
+    Atomics.store(header, flag, 1);
+    if (!ready() && !this.#doorbell.gone) await this.#doorbell.wait();
+    this.#operations = 0;
+    if (!this.#closed) Atomics.store(header, flag, 0);
+  }
+
+  /** Rings if the peer sleeps. The exchange is also the fence it takes. */
+  #wake(header: Int32Array, flag: number): void {
+    if (Atomics.exchange(header, flag, 0) === 1) this.#doorbell.ring();
+  }
+
+  async #turn(): Promise<void> {
+    this.#operations = 0;
+    await yieldTurn();
+  }
+
+  #check(): void {
+    if (this.#closed) {
+      throw new Deno.errors.BadResource(
+        "Cannot use shared memory: the connection is closed",
+      );
+    }
+  }
+
+  closeWrite(): void {
+    this.#check();
+    this.#self.release();
+    this.#wake(this.#outbound, CONSUMER_SLEEPS);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#doorbell.close();
+    this.#memory.close();
+  }
+}

@@ -1,0 +1,81 @@
+import type { Connection } from "../duplex.ts";
+import { deadline } from "../_async/wait.ts";
+import { descriptorOf } from "../_libc/descriptor.ts";
+import { libc } from "../_libc/library.ts";
+import { ByteConnection } from "../_transport/connection.ts";
+import { connectUnix, type ConnectUnixOptions } from "../socket/connect.ts";
+import { checkRuns } from "./_platform.ts";
+import { receiveSegment } from "./_handshake.ts";
+
+/** Options of {@linkcode connectShm}. */
+export interface ConnectShmOptions extends ConnectUnixOptions {
+  /** The path of the rendezvous socket that {@linkcode listenShm} made. */
+  path: string;
+}
+
+/** How often it connects anew where its own descriptor was not found. */
+const TRIES = 5;
+
+/**
+ * Connects over shared memory to what {@linkcode listenShm} listens on. The
+ * segment that the server sends is checked before use: that nobody can shrink
+ * it, its size, and the headers in it.
+ *
+ * Requires `--allow-ffi`, and `--allow-read` and `--allow-write` for the path.
+ * Linux only.
+ *
+ * @param options The path and what bounds the wait.
+ * @returns The open connection, a byte stream like any other.
+ * @throws What {@linkcode connectUnix} throws.
+ * @throws {Deno.errors.InvalidData} If what answers is no server of this
+ *   version, or its segment is not sealed or malformed.
+ * @throws {ConnectionClosedError} If the server closes at once: it may not
+ *   allow this peer.
+ * @throws {Deno.errors.NotCapable} Without `--allow-ffi`.
+ * @throws {Deno.errors.NotSupported} Elsewhere than on Linux.
+ *
+ * @example A server that may not be up yet
+ * ```ts
+ * import { connectShm, listenShm } from "@sluice/ipc/shm";
+ *
+ * const path = `${await Deno.makeTempDir()}/a.sock`;
+ * const connecting = connectShm({ path, retry: true, timeout: 5_000 });
+ * await using listener = await listenShm({ path });
+ * await using server = await listener.accept();
+ * await using client = await connecting;
+ * ```
+ */
+export async function connectShm(
+  options: ConnectShmOptions,
+): Promise<Connection> {
+  const { path, timeout = 10_000, signal } = options;
+  const address = `shm:${path}`;
+  checkRuns(`connect to ${address}`);
+  libc(`connect to ${address}`);
+  using end = deadline(`Cannot connect to ${address}`, { signal, timeout });
+  const socket = await connectSocket({
+    ...options,
+    signal: end.signal,
+    idleTimeout: undefined,
+  });
+  try {
+    const io = await receiveSegment(socket, end.signal);
+    return new ByteConnection(io, {
+      ...options,
+      local: "shm:",
+      remote: address,
+    });
+  } catch (error) {
+    socket.abort();
+    throw error;
+  }
+}
+
+/** Another thread that opens a socket at the same moment hides ours. */
+async function connectSocket(options: ConnectUnixOptions): Promise<Connection> {
+  for (let tries = 1;; tries++) {
+    const socket = await connectUnix(options);
+    if (descriptorOf(socket) !== undefined || tries === TRIES) return socket;
+    socket.abort();
+  }
+}

@@ -1,0 +1,90 @@
+import type { Connection, Listener } from "../duplex.ts";
+import { libc } from "../_libc/library.ts";
+import { ByteConnection } from "../_transport/connection.ts";
+import { AcceptListener } from "../_transport/listener.ts";
+import { listenUnix, type ListenUnixOptions } from "../socket/listen.ts";
+import { checkCapacity } from "./_ring_layout.ts";
+import { checkRuns } from "./_platform.ts";
+import { offerSegment } from "./_handshake.ts";
+
+/** Options of {@linkcode listenShm}. */
+export interface ListenShmOptions extends ListenUnixOptions {
+  /** Where the rendezvous socket is; `"@name"` is in the abstract namespace. */
+  path: string;
+  /**
+   * Bytes of the ring each way, a power of two from 64 to 1 GiB. Every
+   * connection takes twice as much memory, from its start to its end.
+   *
+   * @default {262144}
+   */
+  capacity?: number;
+}
+
+const CAPACITY = 256 * 1024;
+
+/**
+ * Listens for connections over shared memory. A Unix socket at `path` is the
+ * rendezvous: who may connect is decided there, by its mode and `allow`. Each
+ * peer gets a sealed segment of its own with a ring each way. The socket stays
+ * open as the doorbell of a side that sleeps, and tells when the peer dies.
+ *
+ * Requires `--allow-ffi`, and `--allow-read` and `--allow-write` for the path's
+ * directory. Linux only.
+ *
+ * The peer may be hostile: what it writes into the rings is checked before use,
+ * and breaks the connection where it can't be right. Bytes are copied out of
+ * the segment before anything looks at them.
+ *
+ * @param options The path, who may connect, and the rings' capacity.
+ * @returns The listener; closing it leaves accepted connections open.
+ * @throws What {@linkcode listenUnix} throws.
+ * @throws {RangeError} If the capacity is no power of two.
+ * @throws {Deno.errors.NotCapable} Without `--allow-ffi`.
+ * @throws {Deno.errors.NotSupported} Where there is no `memfd_create`.
+ *
+ * @example One word apart from a Unix socket
+ * ```ts
+ * import { connectShm, listenShm } from "@sluice/ipc/shm";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const path = `${await Deno.makeTempDir()}/a.sock`;
+ * await using listener = await listenShm({ path });
+ * const [client, server] = await Promise.all([
+ *   connectShm({ path }), // in another process, as a rule
+ *   listener.accept(),
+ * ]);
+ * const writer = client.writable.getWriter();
+ * await writer.write(new TextEncoder().encode("hello"));
+ * await writer.close();
+ * assertEquals(await new Response(server.readable as BodyInit).text(), "hello");
+ * await Promise.all([client.close(), server.close()]);
+ * ```
+ */
+export async function listenShm(options: ListenShmOptions): Promise<Listener> {
+  const { path, capacity = CAPACITY } = options;
+  const address = `shm:${path}`;
+  checkCapacity(capacity);
+  checkRuns(`listen on ${address}`);
+  libc(`listen on ${address}`);
+  const rendezvous = await listenUnix({ ...options, idleTimeout: undefined });
+  return new AcceptListener(address, {
+    async accept(): Promise<Connection | undefined> {
+      const socket = await rendezvous.accept();
+      try {
+        const io = offerSegment(socket, capacity);
+        return new ByteConnection(io, {
+          ...options,
+          local: address,
+          remote: "shm:",
+        });
+      } catch (error) {
+        socket.abort();
+        // A peer that left again must not end the listener.
+        if (error instanceof Deno.errors.BrokenPipe) return undefined;
+        if (error instanceof Deno.errors.ConnectionReset) return undefined;
+        throw error;
+      }
+    },
+    close: () => rendezvous.close(),
+  });
+}

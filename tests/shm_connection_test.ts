@@ -1,0 +1,371 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ConnectionClosedError } from "../duplex.ts";
+import type { Connection } from "../duplex.ts";
+import { connectShm, listenShm, Ring, SharedMemory } from "../shm/mod.ts";
+import {
+  connectUnix,
+  listenUnix,
+  type PeerDeniedError,
+} from "../socket/mod.ts";
+import { descriptorOf } from "../_libc/descriptor.ts";
+import { libc } from "../_libc/library.ts";
+import { sendWithDescriptor } from "../_libc/rights.ts";
+import { firstLine, killPeer, noShm, spawnPeer } from "./_shm.ts";
+
+const ignore = noShm;
+
+async function withPath(run: (path: string) => Promise<void>): Promise<void> {
+  const directory = await Deno.makeTempDir();
+  try {
+    await run(`${directory}/a.sock`);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+function segmentsOpen(): number {
+  let count = 0;
+  for (const { name } of Deno.readDirSync("/proc/self/fd")) {
+    try {
+      if (Deno.readLinkSync(`/proc/self/fd/${name}`).includes("memfd:sluice")) {
+        count++;
+      }
+    } catch { // the directory's own
+    }
+  }
+  return count;
+}
+
+const CONNECT = `
+  globalThis.connection = await shm.connectShm({ path: args[0] });
+  const writer = connection.writable.getWriter();`;
+
+Deno.test("shm connection tells that the peer was killed, after all it sent", {
+  ignore,
+}, () =>
+  withPath(async (path) => {
+    await using listener = await listenShm({ path });
+    const child = spawnPeer(
+      `${CONNECT}
+       await writer.write(new Uint8Array(1000).fill(7));
+       say("sent"); setInterval(() => {}, 1000);`,
+      [path],
+    );
+    const server = await listener.accept();
+    assertEquals(await firstLine(child.stdout), "sent");
+    await killPeer(child);
+    const reader = server.readable.getReader();
+    const { value } = await reader.read();
+    assertEquals(value?.length, 1000);
+    const error = await assertRejects(
+      () => reader.read(),
+      ConnectionClosedError,
+    );
+    assertEquals(error.code, "lost");
+    await assertRejects(() => server.closed, ConnectionClosedError);
+    assertEquals(segmentsOpen(), 0);
+  }));
+
+Deno.test("shm connection wakes a writer whose sleeping peer is killed", {
+  ignore,
+}, () =>
+  withPath(async (path) => {
+    await using listener = await listenShm({ path, capacity: 4096 });
+    const child = spawnPeer(
+      `${CONNECT} say("ready"); setInterval(() => {}, 1000);`,
+      [path],
+    );
+    const server = await listener.accept();
+    assertEquals(await firstLine(child.stdout), "ready");
+    const writing = server.writable.getWriter().write(new Uint8Array(1 << 20));
+    const killed = killPeer(child);
+    const error = await assertRejects(() => writing, ConnectionClosedError);
+    assertEquals(error.code, "lost");
+    await killed;
+  }));
+
+Deno.test("shm connection uses no processor time while idle", {
+  ignore,
+}, () =>
+  withPath(async (path) => {
+    await using listener = await listenShm({ path });
+    const child = spawnPeer(
+      `${CONNECT}
+       const reader = connection.readable.getReader();
+       await writer.write(new Uint8Array(1));
+       await reader.read();
+       say("quiet");
+       await reader.read();`,
+      [path],
+    );
+    await using server = await listener.accept();
+    const reader = server.readable.getReader();
+    await reader.read();
+    const writer = server.writable.getWriter();
+    await writer.write(new Uint8Array(1));
+    assertEquals(await firstLine(child.stdout), "quiet");
+    const ticks = () => {
+      const stat = Deno.readTextFileSync(`/proc/${child.pid}/stat`);
+      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      return Number(fields[11]) + Number(fields[12]);
+    };
+    // What is timed here is a second of doing nothing.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const before = ticks();
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    const used = ticks() - before;
+    await killPeer(child);
+    assert(used <= 2, `used ${used} ticks of 10 ms in a second`);
+  }));
+
+Deno.test("shm connection gives back its memory and descriptors", {
+  ignore,
+}, () =>
+  withPath(async (path) => {
+    await using listener = await listenShm({ path });
+    const descriptors = () => [...Deno.readDirSync("/proc/self/fd")].length;
+    let before = 0;
+    for (let round = 0; round < 20; round++) {
+      const [client, server] = await Promise.all([
+        connectShm({ path }),
+        listener.accept(),
+      ]);
+      if (round % 2 === 0) await Promise.all([client.close(), server.close()]);
+      else {
+        client.abort();
+        server.abort();
+      }
+      await client.closed.catch(() => {});
+      if (round === 4) before = descriptors();
+    }
+    assertEquals(segmentsOpen(), 0);
+    assert(descriptors() <= before + 2, `${before} became ${descriptors()}`);
+  }));
+
+Deno.test(
+  "listenShm turns away whom allow does not",
+  { ignore },
+  () =>
+    withPath(async (path) => {
+      const denied = Promise.withResolvers<PeerDeniedError>();
+      await using listener = await listenShm({
+        path,
+        allow: () => false,
+        onDenied: denied.resolve,
+      });
+      const accepting = listener.accept().catch(() => {});
+      const error = await assertRejects(
+        () => connectShm({ path }),
+        ConnectionClosedError,
+        "the server closed the connection before its segment came",
+      );
+      assertEquals(error.code, "ended");
+      assertEquals((await denied.promise).code, "predicate");
+      await listener.close();
+      await accepting;
+    }),
+);
+
+Deno.test("listenShm refuses a capacity that is no power of two", {
+  ignore,
+}, async () => {
+  await assertRejects(
+    () => listenShm({ path: "/nowhere/a.sock", capacity: 1000 }),
+    RangeError,
+    "expected a power of two, received 1000",
+  );
+});
+
+Deno.test("connectShm says that there is no server, and waits in time", {
+  ignore,
+}, () =>
+  withPath(async (path) => {
+    await assertRejects(
+      () => connectShm({ path }),
+      Deno.errors.NotFound,
+      "there is no such socket",
+    );
+    await using silent = await listenUnix({ path });
+    const accepting = silent.accept();
+    await assertRejects(
+      () => connectShm({ path, timeout: 30 }),
+      DOMException,
+      `Cannot connect to shm:${path}: timed out after 30 ms`,
+    );
+    (await accepting).abort();
+  }));
+
+/** A server that sends what `send` does instead of the rendezvous. */
+async function hostileServer(
+  path: string,
+  send: (socket: Connection, fd: number) => unknown,
+): Promise<AsyncDisposable> {
+  const listener = await listenUnix({ path });
+  const accepting = listener.accept();
+  accepting.then((socket) => send(socket, descriptorOf(socket)!.fd));
+  return {
+    async [Symbol.asyncDispose]() {
+      (await accepting).abort();
+      await listener.close();
+    },
+  };
+}
+
+/** The segment that the connection under test made, as its peer sees it. */
+function openSegment(): Deno.FsFile {
+  for (const { name } of Deno.readDirSync("/proc/self/fd")) {
+    const path = `/proc/self/fd/${name}`;
+    try {
+      if (Deno.readLinkSync(path).includes("memfd:sluice")) {
+        return Deno.openSync(path, { write: true });
+      }
+    } catch { // the directory's own
+    }
+  }
+  throw new Error("There is no segment");
+}
+
+function rendezvous(version = 1): Uint8Array<ArrayBuffer> {
+  const message = new Uint8Array(16);
+  new DataView(message.buffer).setUint32(0, 0x4e43_4c53, true);
+  message[4] = version;
+  return message;
+}
+
+for (
+  const [what, send, message] of [
+    [
+      "bytes of another protocol",
+      (socket: Connection) =>
+        socket.writable.getWriter().write(new TextEncoder().encode("HTTP/1.1")),
+      "its first 8 bytes are no rendezvous",
+    ],
+    [
+      "another version",
+      (socket: Connection) => socket.writable.getWriter().write(rendezvous(9)),
+      "rendezvous version 9, this program knows 1",
+    ],
+    [
+      "no descriptor",
+      (socket: Connection) => socket.writable.getWriter().write(rendezvous()),
+      "no descriptor came along",
+    ],
+    [
+      "a segment that can shrink",
+      (_: Connection, fd: number) => {
+        const c = libc("test");
+        const memory = c.memfd_create!(new TextEncoder().encode("x\0"), 3);
+        c.ftruncate!(memory, 1n << 20n);
+        sendWithDescriptor(fd, rendezvous(), memory, "test");
+        c.close!(memory);
+      },
+      "not sealed against shrinking",
+    ],
+    [
+      "a segment without rings",
+      (_: Connection, fd: number) => {
+        using memory = SharedMemory.anonymous(1 << 20);
+        sendWithDescriptor(fd, rendezvous(), memory.fd, "test");
+      },
+      "none at offset 0 yet",
+    ],
+    [
+      "a second ring beyond the end",
+      (_: Connection, fd: number) => {
+        using memory = SharedMemory.anonymous(4096 - 128);
+        Ring.create(memory, { capacity: 2048 });
+        new Int32Array(memory.buffer, 128)[2] = 4096;
+        sendWithDescriptor(fd, rendezvous(), memory.fd, "test");
+      },
+      "capacity 4096 is no power of two that fits",
+    ],
+  ] as const
+) {
+  Deno.test(
+    `connectShm refuses ${what}`,
+    { ignore },
+    () =>
+      withPath(async (path) => {
+        const before = segmentsOpen();
+        await using _server = await hostileServer(path, send);
+        const error = await assertRejects(() => connectShm({ path }), Error);
+        assert(
+          error instanceof Deno.errors.InvalidData ||
+            error instanceof Deno.errors.NotFound,
+          String(error),
+        );
+        assert(error.message.includes(message), error.message);
+        assertEquals(segmentsOpen(), before);
+      }),
+  );
+}
+
+Deno.test(
+  "shm connection breaks where the peer writes nonsense into the ring",
+  {
+    ignore,
+  },
+  () =>
+    withPath(async (path) => {
+      await using listener = await listenShm({ path, capacity: 1024 });
+      const socket = await connectUnix({ path });
+      const server = await listener.accept();
+      const reading = server.readable.getReader().read();
+      using file = openSegment();
+      // The first word of the ring to the server, and a byte to wake it.
+      file.seekSync(128 + 512 + 1024 + 512, Deno.SeekMode.Start);
+      file.writeSync(new Uint8Array([255, 255, 255, 127]));
+      await socket.writable.getWriter().write(new Uint8Array(1));
+      const error = await assertRejects(() => reading, ConnectionClosedError);
+      assertEquals(error.code, "lost");
+      assert(String(error.cause).includes("corrupt"), String(error.cause));
+      socket.abort();
+    }),
+);
+
+Deno.test(
+  "shm connection asks for --allow-ffi by name",
+  { ignore },
+  async () => {
+    const script = await Deno.makeTempFile({ suffix: ".ts" });
+    const module = new URL("../shm/mod.ts", import.meta.url).href;
+    await Deno.writeTextFile(
+      script,
+      `import { connectShm, listenShm } from ${JSON.stringify(module)};
+     for (const f of [connectShm, listenShm]) {
+       await f({ path: "/tmp/none/a.sock" }).catch((e) => console.log(String(e)));
+     }`,
+    );
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-prompt", "--no-config", "--no-lock", script],
+    }).output();
+    await Deno.remove(script);
+    assertEquals(new TextDecoder().decode(stdout).trim().split("\n"), [
+      "NotCapable: Cannot connect to shm:/tmp/none/a.sock: requires ffi access, run again with --allow-ffi",
+      "NotCapable: Cannot listen on shm:/tmp/none/a.sock: requires ffi access, run again with --allow-ffi",
+    ]);
+  },
+);
+
+Deno.test("shm connection keeps timers going under endless empty records", {
+  ignore,
+}, () =>
+  withPath(async (path) => {
+    await using listener = await listenShm({ path, capacity: 1024 });
+    const socket = await connectUnix({ path });
+    const server = await listener.accept();
+    const reading = server.readable.getReader().read();
+    reading.catch(() => {});
+    using file = openSegment();
+    file.seekSync(128 + 512 + 1024 + 512, Deno.SeekMode.Start);
+    // No record is ever cleared, so the ring goes round and round.
+    const words = new Int32Array(256).map((_, i) => i % 2 === 0 ? 8 : 0);
+    file.writeSync(new Uint8Array(words.buffer));
+    await socket.writable.getWriter().write(new Uint8Array(1));
+    for (let i = 0; i < 5; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    server.abort(new Error("enough"));
+    await assertRejects(() => reading, Error, "enough");
+    socket.abort();
+  }));
