@@ -1,0 +1,91 @@
+import type { FrameFormat, FrameLimits } from "./format.ts";
+import { checkLength, resolveLimits } from "./_limits.ts";
+
+/** A batch leaves when it has so many bytes. */
+export const BATCH_LENGTH = 64 * 1024;
+/** From here on, a payload goes by itself rather than through a copy. */
+export const LARGE = 16 * 1024;
+
+const EMPTY = new Uint8Array(0);
+
+/**
+ * Puts frames one after the other into a buffer. What was handed out is never
+ * written again: a stream may hold on to it. A buffer is used up piece by
+ * piece, so a batch of one small frame doesn't cost a new one.
+ */
+export class FrameBatch {
+  readonly limits: Required<FrameLimits>;
+  #format: FrameFormat;
+  #trailer: Uint8Array;
+  #emit: (chunk: Uint8Array) => void;
+  #buffer = EMPTY;
+  #start = 0;
+  #end = 0;
+
+  constructor(
+    format: FrameFormat,
+    limits: FrameLimits | undefined,
+    emit: (chunk: Uint8Array) => void,
+  ) {
+    this.#format = format;
+    this.limits = resolveLimits(limits);
+    this.#trailer = format.trailer;
+    this.#emit = emit;
+  }
+
+  /** Bytes that were added and not yet emitted. */
+  get length(): number {
+    return this.#end - this.#start;
+  }
+
+  /** Throws where the payload can't be a frame. Returns the frame's length. */
+  check(payload: Uint8Array): number {
+    const { length } = payload;
+    if (
+      length > this.limits.maxFrameLength || length < this.limits.minFrameLength
+    ) checkLength("encode", length, this.limits);
+    this.#format.checkPayload?.(payload);
+    return this.#format.headerLength(length) + length + this.#trailer.length;
+  }
+
+  /**
+   * Adds a frame that was checked. With `keep`, a large payload is emitted as it
+   * is, after its header; without, it is copied.
+   */
+  add(payload: Uint8Array, keep: boolean): void {
+    const { length } = payload;
+    const header = this.#format.headerLength(length);
+    if (keep && length >= LARGE) {
+      this.#reserve(header);
+      this.#format.writeHeader(this.#buffer, this.#end, length);
+      this.#end += header;
+      this.flush();
+      this.#emit(payload);
+      if (this.#trailer.length > 0) this.#emit(this.#trailer.slice());
+      return;
+    }
+    this.#reserve(header + length + this.#trailer.length);
+    this.#format.writeHeader(this.#buffer, this.#end, length);
+    this.#buffer.set(payload, this.#end + header);
+    this.#end += header + length;
+    if (this.#trailer.length > 0) {
+      this.#buffer.set(this.#trailer, this.#end);
+      this.#end += this.#trailer.length;
+    }
+  }
+
+  /** Emits what was added. */
+  flush(): void {
+    if (this.#end === this.#start) return;
+    const chunk = this.#buffer.subarray(this.#start, this.#end);
+    this.#start = this.#end;
+    this.#emit(chunk);
+  }
+
+  #reserve(bytes: number): void {
+    if (this.#end + bytes <= this.#buffer.length) return;
+    this.flush();
+    this.#buffer = new Uint8Array(Math.max(bytes, BATCH_LENGTH));
+    this.#start = this.#end = 0;
+  }
+}

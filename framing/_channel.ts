@@ -1,0 +1,342 @@
+import {
+  type Connection,
+  ConnectionClosedError,
+  type Duplex,
+  type WaitOptions,
+} from "../duplex.ts";
+import { checkInteger } from "../_async/check.ts";
+import { checkTimeout, timeoutError } from "../_async/wait.ts";
+import type { Channel, ChannelOptions } from "./channel.ts";
+import type { Codec } from "./codec.ts";
+import { endedByPeer, Inbox, NOTHING, Refused } from "./_inbox.ts";
+import { FrameError } from "./frame_error.ts";
+import { invalidMessage } from "./_invalid_message.ts";
+import { lengthPrefixed } from "./length_prefixed.ts";
+import { resolveLimits } from "./_limits.ts";
+import { msgpack } from "./msgpack_codec.ts";
+import { Outbox, type Ownership } from "./_outbox.ts";
+import { type Check, createCheck } from "./_validate.ts";
+
+const HIGH_WATER_MARK = 128 * 1024;
+const PARTIAL_FRAME_TIMEOUT = 30_000;
+const CLOSE_TIMEOUT = 5_000;
+
+/** The {@linkcode Channel} over any duplex. */
+export class MessageChannelOverDuplex<In, Out> implements Channel<In, Out> {
+  readonly closed: Promise<void>;
+  #duplex: Duplex & Partial<Connection>;
+  #reader: ReadableStreamDefaultReader<Uint8Array>;
+  #writer: WritableStreamDefaultWriter<Uint8Array>;
+  #codec: Codec<unknown>;
+  #ownership: Ownership;
+  #inbox: Inbox<In>;
+  #outbox: Outbox;
+  #checkOut: Check<Out> | undefined;
+  /** Async checks of messages to send, in their order. */
+  #checks: Promise<unknown> | undefined;
+  #timeout: number;
+  #closeTimeout: number;
+  #done = Promise.withResolvers<void>();
+  #over = false;
+  #closing: Promise<void> | undefined;
+  #readable: ReadableStream<In> | undefined;
+  #writable: WritableStream<Out> | undefined;
+
+  constructor(duplex: Duplex, options: ChannelOptions<In, Out>) {
+    const {
+      format = lengthPrefixed(),
+      codec = msgpack,
+      validate = {},
+      highWaterMark = HIGH_WATER_MARK,
+      timeout = Infinity,
+      partialFrameTimeout = PARTIAL_FRAME_TIMEOUT,
+      closeTimeout = CLOSE_TIMEOUT,
+    } = options;
+    checkInteger("highWaterMark", highWaterMark, 1);
+    checkTimeout("partialFrameTimeout", partialFrameTimeout);
+    this.#timeout = checkTimeout("timeout", timeout);
+    this.#closeTimeout = checkTimeout("closeTimeout", closeTimeout);
+    const limits = resolveLimits(options);
+    const check = validate.in && createCheck(validate.in, "received");
+    this.#checkOut = validate.out && createCheck(validate.out, "sent");
+    this.#codec = codec as Codec<unknown>;
+    this.#ownership = this.#codec.encodeShared !== undefined
+      ? "shared"
+      : this.#codec.borrows
+      ? "borrowed"
+      : "owned";
+    const decoder = format.createDecoder(limits);
+
+    this.closed = this.#done.promise;
+    this.closed.catch(() => {}); // nobody has to listen
+    this.#duplex = duplex;
+    this.#reader = duplex.readable.getReader();
+    try {
+      this.#writer = duplex.writable.getWriter();
+    } catch (error) {
+      this.#reader.releaseLock();
+      throw error;
+    }
+    const onFail = (error: unknown) => this.#onStreamError(error);
+    this.#writer.closed.catch(onFail);
+    this.#reader.closed.catch(() => {}); // the inbox's reads tell
+    this.#outbox = new Outbox({
+      writer: this.#writer,
+      format,
+      limits,
+      highWaterMark,
+      onFail,
+    });
+    this.#inbox = new Inbox({
+      reader: this.#reader,
+      decoder,
+      codec: this.#codec,
+      check,
+      onInvalid: options.onInvalid,
+      partialFrameTimeout,
+      onEnd: () => this.#endReceiving(),
+      onFail,
+    });
+  }
+
+  get queuedBytes(): number {
+    return this.#outbox.queued;
+  }
+
+  send(message: Out, options?: WaitOptions): Promise<void> {
+    try {
+      if (this.#checkOut === undefined) return this.#send(message, options);
+      const checked = this.#checkOut(message);
+      if (this.#checks === undefined && !(checked instanceof Promise)) {
+        return this.#send(checked, options);
+      }
+      return this.#sendInOrder(checked, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #send(message: Out, options?: WaitOptions): Promise<void> {
+    if (this.#outbox.end !== undefined) throw this.#outbox.end;
+    if (options !== undefined || this.#timeout !== Infinity) {
+      options = { timeout: this.#timeout, ...options };
+      if (options.signal?.aborted) throw options.signal.reason;
+    }
+    const payload = this.#encode(message);
+    return this.#outbox.send(payload, this.#ownership, options);
+  }
+
+  /** Messages that are checked asynchronously still leave in order. */
+  #sendInOrder(checked: Out | Promise<Out>, options?: WaitOptions) {
+    const earlier = this.#checks;
+    const sent = Promise.all([checked, earlier]).then(([message]) =>
+      this.#send(message, options)
+    );
+    const settled = Promise.allSettled([checked, earlier]).then(() => {
+      if (this.#checks === settled) this.#checks = undefined;
+    });
+    this.#checks = settled;
+    return sent;
+  }
+
+  trySend(message: Out): boolean {
+    if (this.#outbox.end !== undefined) throw this.#outbox.end;
+    let checked: Out | Promise<Out> = message;
+    if (this.#checkOut !== undefined) {
+      checked = this.#checkOut(message);
+      if (checked instanceof Promise) {
+        checked.catch(() => {}); // it has lost its listener
+        throw new TypeError("Cannot trySend: the validator is async");
+      }
+    }
+    if (this.#checks !== undefined) return false; // earlier ones come first
+    const payload = this.#encode(checked);
+    return this.#outbox.trySend(payload, this.#ownership);
+  }
+
+  #encode(message: unknown): Uint8Array {
+    try {
+      return this.#codec.encodeShared?.(message) ?? this.#codec.encode(message);
+    } catch (error) {
+      throw invalidMessage("encode", error);
+    }
+  }
+
+  receive(options?: WaitOptions): Promise<In> {
+    if (options !== undefined || this.#timeout !== Infinity) {
+      options = { timeout: this.#timeout, ...options };
+    }
+    return this.#inbox.receive(options);
+  }
+
+  tryReceive(): In | undefined {
+    const item = this.#inbox.take();
+    if (item === NOTHING) return undefined;
+    if (item instanceof Refused) throw item.error;
+    return item;
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<In> {
+    return {
+      next: () => {
+        const item = this.#inbox.take();
+        if (item instanceof Refused) return Promise.reject(item.error);
+        if (item !== NOTHING) {
+          return Promise.resolve({ done: false, value: item });
+        }
+        return this.#inbox.receive({ timeout: this.#timeout }).then(
+          (value) => ({ done: false, value }),
+          (error) => {
+            if (isCleanEnd(error)) return { done: true, value: undefined };
+            throw error;
+          },
+        );
+      },
+    };
+  }
+
+  get readable(): ReadableStream<In> {
+    return this.#readable ??= this.#createReadable();
+  }
+
+  #createReadable(): ReadableStream<In> {
+    return new ReadableStream<In>({
+      pull: async (controller) => {
+        try {
+          controller.enqueue(await this.#inbox.receive());
+          for (;;) {
+            const item = this.#inbox.take();
+            if (item === NOTHING) return;
+            if (item instanceof Refused) throw item.error;
+            controller.enqueue(item);
+          }
+        } catch (error) {
+          if (isCleanEnd(error)) return controller.close();
+          controller.error(error);
+          this.#fail(error);
+        }
+      },
+      cancel: (reason) => {
+        this.#inbox.stop(closedHere());
+        return this.#reader.cancel(reason);
+      },
+    }, { highWaterMark: 0 });
+  }
+
+  get writable(): WritableStream<Out> {
+    return this.#writable ??= new WritableStream<Out>({
+      write: (message) => this.send(message),
+      close: () => this.#endSending(),
+      abort: (reason) => this.abort(reason),
+    });
+  }
+
+  async #endSending(): Promise<void> {
+    await this.#checks;
+    await this.#outbox.drain();
+    this.#outbox.seal(closedHere());
+    await this.#writer.close();
+    if (this.#inbox.end !== undefined) await this.close();
+  }
+
+  #endReceiving(): void {
+    this.#inbox.finish(endedByPeer());
+    if (this.#outbox.end !== undefined) this.close();
+  }
+
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    if (this.#over) return;
+    try {
+      await this.#checks;
+      const drained = this.#outbox.drain();
+      this.#outbox.seal(closedHere());
+      this.#inbox.stop(closedHere());
+      const { close, closed, abort } = this.#duplex;
+      if (close && closed && abort) { // a Connection: it knows how to close
+        await close.call(this.#duplex);
+        await closed;
+      } else await this.#closeStreams(drained);
+    } catch (error) {
+      return this.#fail(toLoss(error));
+    }
+    if (this.#over) return;
+    this.#over = true;
+    this.#done.resolve();
+  }
+
+  async #closeStreams(drained: Promise<void>): Promise<void> {
+    let last = this.#outbox.queued;
+    const watch = setInterval(() => {
+      const queued = this.#outbox.queued;
+      if (queued === last) {
+        this.#fail(timeoutError("Cannot close channel", this.#closeTimeout));
+      }
+      last = queued;
+    }, Math.min(this.#closeTimeout, 2 ** 31 - 1));
+    try {
+      await drained;
+      await this.#writer.close().catch(() => {}); // closed or broken before
+      await this.#reader.cancel().catch(() => {});
+    } finally {
+      clearInterval(watch);
+    }
+  }
+
+  abort(reason?: unknown): void {
+    const error = reason ?? closedHere();
+    this.#inbox.stop(error);
+    this.#fail(error);
+  }
+
+  /** A stream that its owner closed is no loss. */
+  #onStreamError(error: unknown): void {
+    if (
+      !(error instanceof ConnectionClosedError) || error.code !== "closed"
+    ) return this.#fail(toLoss(error));
+    if (this.#over || this.#closing !== undefined) return;
+    this.#done.resolve();
+    this.#fail(error);
+  }
+
+  #fail(error: unknown): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#inbox.finish(error);
+    this.#outbox.fail(error);
+    this.#done.reject(error);
+    this.#reader.cancel(error).catch(() => {});
+    this.#writer.abort(error).catch(() => {});
+    this.#duplex.abort?.(error);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function closedHere(): ConnectionClosedError {
+  return new ConnectionClosedError(
+    "Cannot use the channel: it was closed on this side",
+    { code: "closed" },
+  );
+}
+
+function isCleanEnd(error: unknown): boolean {
+  return error instanceof ConnectionClosedError && error.code !== "lost";
+}
+
+/** What a broken stream means. Errors that tell it already stay as they are. */
+function toLoss(error: unknown): unknown {
+  if (
+    error instanceof ConnectionClosedError || error instanceof DOMException ||
+    error instanceof FrameError
+  ) return error;
+  return new ConnectionClosedError("Cannot use the channel: it was lost", {
+    code: "lost",
+    cause: error,
+  });
+}

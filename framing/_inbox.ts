@@ -1,0 +1,198 @@
+// The receiving half of a channel.
+
+import { ConnectionClosedError, type WaitOptions } from "../duplex.ts";
+import type { Codec } from "./codec.ts";
+import type { FrameDecoder } from "./format.ts";
+import { FrameError } from "./frame_error.ts";
+import { invalidMessage } from "./_invalid_message.ts";
+import type { Check } from "./_validate.ts";
+import { WaitList } from "./_wait_list.ts";
+
+/** What an {@linkcode Inbox} is made of. */
+export interface InboxParts<In> {
+  reader: ReadableStreamDefaultReader<Uint8Array>;
+  decoder: FrameDecoder;
+  codec: Codec<unknown>;
+  check: Check<In> | undefined;
+  onInvalid: ((error: FrameError) => void) | undefined;
+  partialFrameTimeout: number;
+  /** The peer's clean end. */
+  onEnd: () => void;
+  /** Bytes that are no frame, or a stream that broke. */
+  onFail: (error: unknown) => void;
+}
+
+/** The longest delay that `setTimeout` takes; longer ones fire at once. */
+const MAX_TIMER = 2 ** 31 - 1;
+
+/** A message that was refused, in the place where it would have been. */
+export class Refused {
+  constructor(readonly error: FrameError) {}
+}
+
+/** Told apart from every message. */
+export const NOTHING = Symbol("nothing");
+
+/**
+ * Reads chunks, decodes their frames and hands the messages out in order. The
+ * next chunk is read when the messages of the last one have been taken, so a
+ * slow consumer holds one chunk's messages, and then its peer.
+ */
+export class Inbox<In> {
+  /** Why no more messages come, once none do. */
+  end: unknown;
+  #parts: InboxParts<In>;
+  #queue: (In | Refused | undefined)[] = [];
+  #head = 0;
+  #tail = 0;
+  #waiting = new WaitList<In, undefined>();
+  #emptied: (() => void) | undefined;
+  /** Async checks that run, in the order of their messages. */
+  #checks: Promise<void> | undefined;
+  #partialTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Raised when the partial frame is not the one that the timer was set for. */
+  #progress = false;
+
+  constructor(parts: InboxParts<In>) {
+    this.#parts = parts;
+    this.#run();
+  }
+
+  /** The next message that is here, a {@linkcode Refused} one, or `NOTHING`. */
+  take(): In | Refused | typeof NOTHING {
+    if (this.#head === this.#tail) return NOTHING;
+    const item = this.#queue[this.#head]!;
+    this.#queue[this.#head++] = undefined;
+    if (this.#head === this.#tail) {
+      this.#head = this.#tail = 0;
+      this.#emptied?.();
+    }
+    return item;
+  }
+
+  receive(options?: WaitOptions): Promise<In> {
+    if (options?.signal?.aborted) return Promise.reject(options.signal.reason);
+    const item = this.take();
+    if (item instanceof Refused) return Promise.reject(item.error);
+    if (item !== NOTHING) return Promise.resolve(item);
+    if (this.end !== undefined) return Promise.reject(this.end);
+    return this.#waiting.add("Cannot receive", undefined, options);
+  }
+
+  /** Ends it from this side. What is queued is dropped. */
+  stop(reason: unknown): void {
+    this.#queue = [];
+    this.#head = this.#tail = 0;
+    this.finish(reason);
+  }
+
+  /** No more messages come after those queued. */
+  finish(reason: unknown): void {
+    clearTimeout(this.#partialTimer);
+    this.#partialTimer = undefined;
+    this.end ??= reason;
+    this.#waiting.rejectAll(this.end);
+    this.#emptied?.();
+  }
+
+  async #run(): Promise<void> {
+    const { reader, decoder, onEnd, onFail } = this.#parts;
+    try {
+      while (this.end === undefined) {
+        const { done, value } = await reader.read();
+        if (this.end !== undefined) return;
+        if (done) {
+          decoder.end(this.#emit);
+          await this.#checks;
+          return onEnd();
+        }
+        decoder.push(value, this.#emit);
+        if (this.#checks !== undefined) await this.#checks;
+        if (this.#tail > 0) await this.#whenEmptied();
+        if (this.end === undefined) this.#watchPartial();
+      }
+    } catch (error) {
+      await this.#checks;
+      if (this.end === undefined) onFail(error);
+    }
+  }
+
+  #whenEmptied(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#emptied = () => {
+        this.#emptied = undefined;
+        this.#progress = true; // the time until now was this side's
+        resolve();
+      };
+    });
+  }
+
+  #emit = (frame: Uint8Array): void => {
+    const { codec, check } = this.#parts;
+    this.#progress = true;
+    let item: In | Refused | Promise<In | Refused>;
+    try {
+      const message = codec.decode(frame);
+      item = check === undefined ? message as In : check(message) as In;
+    } catch (error) {
+      item = new Refused(invalidMessage("decode", error));
+    }
+    if (this.#checks === undefined && !(item instanceof Promise)) {
+      return this.#deliver(item);
+    }
+    const checks = Promise.all([item, this.#checks]).then(
+      ([message]) => this.#deliver(message),
+      (error) => this.#deliver(new Refused(invalidMessage("decode", error))),
+    ).finally(() => {
+      if (this.#checks === checks) this.#checks = undefined;
+    });
+    this.#checks = checks;
+  };
+
+  #deliver(item: In | Refused): void {
+    if (this.end !== undefined) return;
+    if (item instanceof Refused && this.#parts.onInvalid !== undefined) {
+      return this.#parts.onInvalid(item.error);
+    }
+    const waiting = this.#waiting.shift();
+    if (waiting === undefined) this.#queue[this.#tail++] = item;
+    else if (item instanceof Refused) waiting.reject(item.error);
+    else waiting.resolve(item);
+  }
+
+  /** Watches a frame that is partial while the peer is waited for. */
+  #watchPartial(): void {
+    const { decoder, partialFrameTimeout } = this.#parts;
+    if (
+      this.#partialTimer !== undefined || decoder.buffered === 0 ||
+      partialFrameTimeout > MAX_TIMER
+    ) return; // re-arming for each chunk would cost more than the chunk
+    this.#progress = false;
+    this.#partialTimer = setTimeout(() => {
+      this.#partialTimer = undefined;
+      if (this.#progress || this.#emptied !== undefined) this.#watchPartial();
+      else if (decoder.buffered > 0) this.#parts.onFail(this.#tooSlow());
+    }, partialFrameTimeout);
+  }
+
+  #tooSlow(): FrameError {
+    const { decoder, partialFrameTimeout } = this.#parts;
+    const { buffered, expected } = decoder;
+    const payload = expected === undefined
+      ? ""
+      : ` with a payload of ${expected}`;
+    return new FrameError(
+      `Cannot decode frame: ${buffered} bytes of a frame${payload} came within ` +
+        `partialFrameTimeout ${partialFrameTimeout} ms`,
+      { code: "timeout" },
+    );
+  }
+}
+
+/** The peer ended the stream in order. */
+export function endedByPeer(): ConnectionClosedError {
+  return new ConnectionClosedError(
+    "Cannot receive: the peer ended the connection",
+    { code: "ended" },
+  );
+}

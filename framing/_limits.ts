@@ -1,0 +1,40 @@
+import { checkInteger } from "../_async/check.ts";
+import type { FrameLimits } from "./format.ts";
+import { FrameError } from "./frame_error.ts";
+
+export const MAX_FRAME_LENGTH = 16 * 1024 * 1024;
+
+/** The limits with their defaults, checked. */
+export function resolveLimits(
+  { maxFrameLength = MAX_FRAME_LENGTH, minFrameLength = 0 }: FrameLimits = {},
+): Required<FrameLimits> {
+  checkInteger("maxFrameLength", maxFrameLength, 0);
+  checkInteger("minFrameLength", minFrameLength, 0, maxFrameLength);
+  return { maxFrameLength, minFrameLength };
+}
+
+/** Throws for a payload length outside the limits. `shown` is exact above 2^53. */
+export function checkLength(
+  doing: "decode" | "encode",
+  length: number,
+  limits: Required<FrameLimits>,
+  shown: string = String(length),
+): void {
+  if (length > limits.maxFrameLength) {
+    throw new FrameError(
+      `Cannot ${doing} frame: length ${shown} exceeds maxFrameLength ${limits.maxFrameLength}`,
+      { code: "too-long" },
+    );
+  }
+  if (length < limits.minFrameLength) {
+    throw new FrameError(
+      `Cannot ${doing} frame: length ${shown} is below minFrameLength ${limits.minFrameLength}`,
+      { code: "too-short" },
+    );
+  }
+}
+
+/** The error for bytes that don't follow the format. */
+export function malformed(what: string): FrameError {
+  return new FrameError(`Cannot decode frame: ${what}`, { code: "malformed" });
+}

@@ -1,0 +1,160 @@
+// The sending half of a channel.
+
+import type { WaitOptions } from "../duplex.ts";
+import { FrameBatch, LARGE } from "./_batch.ts";
+import type { FrameFormat, FrameLimits } from "./format.ts";
+import { WaitList } from "./_wait_list.ts";
+
+/** What an {@linkcode Outbox} is made of. */
+export interface OutboxParts {
+  writer: WritableStreamDefaultWriter<Uint8Array>;
+  format: FrameFormat;
+  limits: FrameLimits;
+  highWaterMark: number;
+  onFail: (error: unknown) => void;
+}
+
+/**
+ * Whose a payload's bytes are: the outbox may keep `"owned"` ones, has to copy
+ * `"shared"` ones at once, and may use `"borrowed"` ones until it says it is done.
+ */
+export type Ownership = "owned" | "shared" | "borrowed";
+
+const DONE = Promise.resolve();
+
+/**
+ * Collects the frames of a turn in one batch and writes it. While a write is
+ * under way, frames go on collecting.
+ */
+export class Outbox {
+  /** Why nothing more can be sent, once nothing can. */
+  end: unknown;
+  #failed = false;
+  #writer: WritableStreamDefaultWriter<Uint8Array>;
+  #batch: FrameBatch;
+  #highWaterMark: number;
+  #onFail: (error: unknown) => void;
+  /** Bytes and chunks that the stream was given and has not taken. */
+  #unsent = 0;
+  #writes = 0;
+  #lastWrite = DONE;
+  #scheduled = false;
+  #waiting = new WaitList<void, Waiter>();
+  #idle: (() => void) | undefined;
+
+  constructor(parts: OutboxParts) {
+    this.#writer = parts.writer;
+    this.#highWaterMark = parts.highWaterMark;
+    this.#onFail = parts.onFail;
+    this.#batch = new FrameBatch(
+      parts.format,
+      parts.limits,
+      (chunk) => this.#write(chunk),
+    );
+  }
+
+  /** Bytes that were accepted and that the transport has not taken. */
+  get queued(): number {
+    return this.#batch.length + this.#unsent;
+  }
+
+  get #isFull(): boolean {
+    return this.#batch.length + this.#unsent >= this.#highWaterMark ||
+      this.#waiting.size > 0;
+  }
+
+  /** Throws at once what is wrong with the payload. */
+  send(
+    payload: Uint8Array,
+    ownership: Ownership,
+    options?: WaitOptions,
+  ): Promise<void> {
+    this.#batch.check(payload);
+    if (!this.#isFull) return this.#accept(payload, ownership);
+    if (ownership === "shared") {
+      payload = payload.slice();
+      ownership = "owned";
+    }
+    return this.#waiting.add("Cannot send", { payload, ownership }, options);
+  }
+
+  trySend(payload: Uint8Array, ownership: Ownership): boolean {
+    this.#batch.check(payload);
+    if (this.#isFull) return false;
+    // Nobody would learn when borrowed bytes are free again.
+    this.#accept(payload, ownership === "borrowed" ? "shared" : ownership);
+    return true;
+  }
+
+  /** Writes everything, also what waits for room, and resolves when it is out. */
+  drain(): Promise<void> {
+    this.#admit(Infinity);
+    this.#batch.flush();
+    if (this.#writes === 0 || this.#failed) return DONE;
+    return new Promise((resolve) => this.#idle = resolve);
+  }
+
+  /** Nothing more can be sent; what was accepted still is. */
+  seal(reason: unknown): void {
+    this.end ??= reason;
+  }
+
+  /** The stream is gone, and with it what was accepted. */
+  fail(reason: unknown): void {
+    this.end = reason;
+    this.#failed = true;
+    this.#waiting.rejectAll(reason);
+    this.#idle?.();
+  }
+
+  #accept(payload: Uint8Array, ownership: Ownership): Promise<void> {
+    this.#batch.add(payload, ownership !== "shared");
+    if (ownership === "borrowed" && payload.length >= LARGE) {
+      return this.#lastWrite.catch((error) => {
+        throw this.end ?? error;
+      });
+    }
+    if (this.#writes === 0 && !this.#scheduled) {
+      this.#scheduled = true;
+      queueMicrotask(this.#flush);
+    }
+    return DONE;
+  }
+
+  #flush = (): void => {
+    this.#scheduled = false;
+    if (this.#writes === 0 && !this.#failed) this.#batch.flush();
+  };
+
+  #write(chunk: Uint8Array): void {
+    const { length } = chunk;
+    this.#unsent += length;
+    this.#writes++;
+    this.#lastWrite = this.#writer.write(chunk);
+    this.#lastWrite.then(() => this.#written(length), this.#onFail);
+  }
+
+  #written(length: number): void {
+    this.#unsent -= length;
+    this.#writes--;
+    if (this.#failed) return;
+    if (this.#waiting.size > 0) this.#admit(this.#highWaterMark);
+    if (this.#writes > 0) return;
+    this.#batch.flush();
+    if (this.#writes === 0) this.#idle?.();
+  }
+
+  #admit(highWaterMark: number): void {
+    while (this.queued < highWaterMark) {
+      const waiting = this.#waiting.shift();
+      if (waiting === undefined) return;
+      const { payload, ownership } = waiting.item;
+      waiting.resolve(this.#accept(payload, ownership));
+    }
+  }
+}
+
+interface Waiter {
+  payload: Uint8Array;
+  ownership: Ownership;
+}
