@@ -35,5 +35,6 @@
 export * from "./address.ts";
 export * from "./duplex.ts";
 export * from "./shm/mod.ts";
+export * from "./framing/mod.ts";
 export * from "./socket/mod.ts";
 export * from "./tcp/mod.ts";

@@ -39,6 +39,9 @@ export class MessageChannelOverDuplex<In, Out> implements Channel<In, Out> {
   #done = Promise.withResolvers<void>();
   #over = false;
   #closing: Promise<void> | undefined;
+  #writerClosed: Promise<void> | undefined;
+  /** Why messages that were accepted never went out. */
+  #loss: unknown;
   #readable: ReadableStream<In> | undefined;
   #writable: WritableStream<Out> | undefined;
 
@@ -77,15 +80,15 @@ export class MessageChannelOverDuplex<In, Out> implements Channel<In, Out> {
       this.#reader.releaseLock();
       throw error;
     }
-    const onFail = (error: unknown) => this.#onStreamError(error);
-    this.#writer.closed.catch(onFail);
+    const onWriteError = (error: unknown) => this.#onWriteError(error);
+    this.#writer.closed.catch(onWriteError);
     this.#reader.closed.catch(() => {}); // the inbox's reads tell
     this.#outbox = new Outbox({
       writer: this.#writer,
       format,
       limits,
       highWaterMark,
-      onFail,
+      onFail: onWriteError,
     });
     this.#inbox = new Inbox({
       reader: this.#reader,
@@ -95,7 +98,7 @@ export class MessageChannelOverDuplex<In, Out> implements Channel<In, Out> {
       onInvalid: options.onInvalid,
       partialFrameTimeout,
       onEnd: () => this.#endReceiving(),
-      onFail,
+      onFail: (error) => this.#fail(toLoss(error)),
     });
   }
 
@@ -235,8 +238,12 @@ export class MessageChannelOverDuplex<In, Out> implements Channel<In, Out> {
     await this.#checks;
     await this.#outbox.drain();
     this.#outbox.seal(closedHere());
-    await this.#writer.close();
+    await this.#endWriting();
     if (this.#inbox.end !== undefined) await this.close();
+  }
+
+  #endWriting(): Promise<void> {
+    return this.#writerClosed ??= this.#writer.close();
   }
 
   #endReceiving(): void {
@@ -260,6 +267,7 @@ export class MessageChannelOverDuplex<In, Out> implements Channel<In, Out> {
         await close.call(this.#duplex);
         await closed;
       } else await this.#closeStreams(drained);
+      if (this.#loss !== undefined) throw this.#loss;
     } catch (error) {
       return this.#fail(toLoss(error));
     }
@@ -279,8 +287,11 @@ export class MessageChannelOverDuplex<In, Out> implements Channel<In, Out> {
     }, Math.min(this.#closeTimeout, 2 ** 31 - 1));
     try {
       await drained;
-      await this.#writer.close().catch(() => {}); // closed or broken before
-      await this.#reader.cancel().catch(() => {});
+      if (this.#over) return;
+      const ended = this.#endWriting().catch((error) => {
+        if (!this.#outbox.failed) throw error;
+      }).then(() => this.#reader.cancel());
+      await Promise.race([ended, this.closed]);
     } finally {
       clearInterval(watch);
     }
@@ -292,14 +303,13 @@ export class MessageChannelOverDuplex<In, Out> implements Channel<In, Out> {
     this.#fail(error);
   }
 
-  /** A stream that its owner closed is no loss. */
-  #onStreamError(error: unknown): void {
-    if (
-      !(error instanceof ConnectionClosedError) || error.code !== "closed"
-    ) return this.#fail(toLoss(error));
-    if (this.#over || this.#closing !== undefined) return;
-    this.#done.resolve();
-    this.#fail(error);
+  /** The peer takes no more, but what it sent before may still arrive. */
+  #onWriteError(error: unknown): void {
+    if (this.#over || this.#loss !== undefined) return;
+    const loss = toLoss(error);
+    if (this.#outbox.queued > 0) this.#loss = loss;
+    this.#outbox.fail(loss);
+    if (this.#inbox.end !== undefined) this.close();
   }
 
   #fail(error: unknown): void {

@@ -29,7 +29,8 @@ const DONE = Promise.resolve();
 export class Outbox {
   /** Why nothing more can be sent, once nothing can. */
   end: unknown;
-  #failed = false;
+  /** Whether the stream is gone. */
+  failed = false;
   #writer: WritableStreamDefaultWriter<Uint8Array>;
   #batch: FrameBatch;
   #highWaterMark: number;
@@ -90,7 +91,7 @@ export class Outbox {
   drain(): Promise<void> {
     this.#admit(Infinity);
     this.#batch.flush();
-    if (this.#writes === 0 || this.#failed) return DONE;
+    if (this.#writes === 0 || this.failed) return DONE;
     return new Promise((resolve) => this.#idle = resolve);
   }
 
@@ -102,7 +103,7 @@ export class Outbox {
   /** The stream is gone, and with it what was accepted. */
   fail(reason: unknown): void {
     this.end = reason;
-    this.#failed = true;
+    this.failed = true;
     this.#waiting.rejectAll(reason);
     this.#idle?.();
   }
@@ -123,7 +124,7 @@ export class Outbox {
 
   #flush = (): void => {
     this.#scheduled = false;
-    if (this.#writes === 0 && !this.#failed) this.#batch.flush();
+    if (this.#writes === 0 && !this.failed) this.#batch.flush();
   };
 
   #write(chunk: Uint8Array): void {
@@ -137,7 +138,7 @@ export class Outbox {
   #written(length: number): void {
     this.#unsent -= length;
     this.#writes--;
-    if (this.#failed) return;
+    if (this.failed) return;
     if (this.#waiting.size > 0) this.#admit(this.#highWaterMark);
     if (this.#writes > 0) return;
     this.#batch.flush();
