@@ -6,7 +6,7 @@ import {
 } from "../duplex.ts";
 import { checkInteger } from "../_async/check.ts";
 import { checkTimeout, timeoutError } from "../_async/wait.ts";
-import type { Channel, ChannelOptions } from "./channel.ts";
+import type { Channel, ChannelOptions } from "./channel_types.ts";
 import type { Codec } from "./codec.ts";
 import { endedByPeer, Inbox, NOTHING, Refused } from "./_inbox.ts";
 import { FrameError } from "./frame_error.ts";

@@ -29,6 +29,7 @@
  */
 export * from "./bytes_codec.ts";
 export * from "./channel.ts";
+export * from "./channel_types.ts";
 export * from "./codec.ts";
 export * from "./content_length.ts";
 export * from "./delimited.ts";
