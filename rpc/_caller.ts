@@ -1,0 +1,426 @@
+// The calls that this side makes.
+
+import type { CallId } from "./protocol.ts";
+import type { CallOptions } from "./types.ts";
+import type { Extras, Link } from "./_link.ts";
+import type { Metadata } from "./context.ts";
+import type { OutgoingCall } from "./session.ts";
+import type { IncomingStream } from "./_incoming_stream.ts";
+import type { OutgoingStream } from "./_outgoing_stream.ts";
+import { checkRef, violation } from "./_link.ts";
+import { checkTimeout, timeoutError } from "../_async/wait.ts";
+import { extractLive, hasLive, streamKind } from "./_values.ts";
+import { fromWireError } from "./_wire_error.ts";
+import { isWithinDepth } from "./_methods.ts";
+import { RpcError } from "./errors.ts";
+import { Streams } from "./_streams.ts";
+import type { Handler } from "./_methods.ts";
+
+/** The longest delay that `setTimeout` takes. */
+const MAX_TIMER = 2 ** 31 - 1;
+/** MessagePack-RPC ids have 32 bits. */
+const MAX_ID = 2 ** 32 - 1;
+const NO_OPTIONS: CallOptions = {};
+const NO_METADATA: Metadata = {};
+
+interface Pending {
+  method: string;
+  resolve(value: unknown): void;
+  reject(error: unknown): void;
+  timeout: number;
+  /** Undoes the timer and the listener; `undefined` where there are none. */
+  clear: (() => void) | undefined;
+  stream: { stream: IncomingStream; kind: unknown } | undefined;
+  signal: AbortSignal | undefined;
+  /** What was passed along, to be taken back where nobody can get it. */
+  passed: Passed | undefined;
+}
+
+interface Passed {
+  streams: OutgoingStream[];
+  callbacks: number[];
+}
+
+/** Lets `for await` run over a call: `for await (const x of api.list())`. */
+function iterate(this: Promise<unknown>): AsyncIterator<unknown> {
+  let iterator: AsyncIterator<unknown> | undefined;
+  const start = this.then((stream) => {
+    if (streamKind(stream) === undefined) {
+      throw new TypeError(
+        "Cannot iterate over the result: the handler returned no stream",
+      );
+    }
+    const iterable = stream as AsyncIterable<unknown>;
+    return iterator = iterable[Symbol.asyncIterator]();
+  });
+  const over = { done: true, value: undefined } as const;
+  return {
+    next: () => iterator?.next() ?? start.then((first) => first.next()),
+    return: async () =>
+      await (iterator ?? await start).return?.() ?? Promise.resolve(over),
+  };
+}
+
+/** Sends calls and settles them. */
+export class Caller {
+  #link: Link;
+  #pending = new Map<CallId, Pending>();
+  #lastId = 0;
+  #wrapped = false;
+  /** The peer takes no new calls. */
+  peerIsDraining = false;
+
+  constructor(link: Link) {
+    this.#link = link;
+  }
+
+  get size(): number {
+    return this.#pending.size;
+  }
+
+  /** A call, as a promise that can also be iterated. */
+  call(
+    method: string,
+    params: readonly unknown[],
+    options: CallOptions = NO_OPTIONS,
+  ): Promise<unknown> {
+    const promise = this.#link.options.callMiddleware.length === 0
+      ? this.#start(method, params, options)
+      : this.#around(
+        method,
+        params,
+        options,
+        false,
+        (call) => this.#start(method, call.params, call),
+      );
+    Object.defineProperty(promise, Symbol.asyncIterator, { value: iterate });
+    return promise;
+  }
+
+  /** A call without an answer. */
+  notify(
+    method: string,
+    params: readonly unknown[],
+    options: CallOptions = NO_OPTIONS,
+  ): Promise<void> {
+    if (this.#link.options.callMiddleware.length === 0) {
+      return this.#tell(method, params, options);
+    }
+    return this.#around(
+      method,
+      params,
+      options,
+      true,
+      (call) => this.#tell(method, call.params, call),
+    ) as Promise<void>;
+  }
+
+  /** Runs the middleware, outermost first. */
+  async #around(
+    method: string,
+    params: readonly unknown[],
+    options: CallOptions,
+    notification: boolean,
+    send: (call: OutgoingCall) => Promise<unknown>,
+  ): Promise<unknown> {
+    const { callMiddleware, timeout } = this.#link.options;
+    const call: OutgoingCall = {
+      method,
+      params,
+      metadata: options.metadata ?? NO_METADATA,
+      signal: options.signal,
+      timeout: options.timeout ?? timeout,
+      notification,
+    };
+    const run = async (index: number): Promise<unknown> =>
+      index === callMiddleware.length
+        ? await send(call)
+        : await callMiddleware[index](call, () => run(index + 1));
+    return await run(0);
+  }
+
+  #start(
+    method: string,
+    params: readonly unknown[],
+    options: CallOptions,
+  ): Promise<unknown> {
+    const { signal, metadata } = options;
+    const { maxPendingCalls } = this.#link.options;
+    const timeout = options.timeout ?? this.#link.options.timeout;
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (this.#link.ended !== undefined) {
+      return Promise.reject(this.#link.ended);
+    }
+    if (this.peerIsDraining) {
+      return Promise.reject(
+        new RpcError(`Cannot call ${method}: the peer is draining`, {
+          code: "unavailable",
+        }),
+      );
+    }
+    if (this.#pending.size >= maxPendingCalls) {
+      return Promise.reject(
+        new RpcError(
+          `Cannot call ${method}: ${this.#pending.size} calls are pending, ` +
+            `maxPendingCalls is ${maxPendingCalls}`,
+          { code: "overloaded" },
+        ),
+      );
+    }
+    return new Promise((resolve, reject) => {
+      const id = this.#nextId();
+      const pending: Pending = {
+        method,
+        resolve,
+        reject,
+        timeout,
+        clear: undefined,
+        stream: undefined,
+        signal,
+        passed: undefined,
+      };
+      const { wire } = this.#link;
+      // The id is known before anything is sent: an answer can't be too early.
+      this.#pending.set(id, pending);
+      try {
+        let sent = params;
+        if (timeout !== Infinity || metadata !== undefined || hasLive(params)) {
+          sent = this.#prepare(id, pending, params, timeout, metadata);
+        }
+        this.#link.post(
+          wire.request(id, method, sent),
+          (error) => this.#fail(id, error, true),
+        );
+      } catch (error) {
+        this.#fail(id, error, true);
+        return;
+      }
+      if (signal !== undefined || timeout !== Infinity) {
+        this.#watch(id, pending, signal, timeout);
+      }
+    });
+  }
+
+  /** Sends what goes beside the call; returns the params to send. */
+  #prepare(
+    id: number | undefined,
+    pending: Pending | undefined,
+    params: readonly unknown[],
+    timeout: number,
+    metadata: Metadata | undefined,
+  ): readonly unknown[] {
+    checkTimeout("timeout", timeout);
+    const { protocol } = this.#link.options;
+    const live = hasLive(params);
+    const hasMetadata = metadata !== undefined &&
+      Object.keys(metadata).length > 0;
+    if (!protocol.extensions) {
+      if (!live && !hasMetadata) return params;
+      throw new TypeError(
+        `Cannot send ${live ? "a stream or function" : "metadata"}: ` +
+          `${protocol.name} has no form for it without extensions`,
+      );
+    }
+    const extras: Extras = {};
+    if (timeout !== Infinity) extras.timeout = timeout;
+    if (hasMetadata) extras.metadata = metadata as Record<string, unknown>;
+    let sent = params;
+    if (live) {
+      const passed: Passed = { streams: [], callbacks: [] };
+      if (pending !== undefined) pending.passed = passed;
+      try {
+        sent = extractLive(params, (value, path) => {
+          const kind = streamKind(value);
+          if (kind !== undefined) {
+            const stream = this.#link.streams.send(
+              value as AsyncIterable<unknown>,
+            );
+            passed.streams.push(stream);
+            (extras.streams ??= []).push([path, stream.id, kind]);
+          } else {
+            const callback = this.#link.callbacks.pass(value as Handler);
+            passed.callbacks.push(callback);
+            (extras.callbacks ??= []).push([path, callback]);
+          }
+        });
+      } catch (error) {
+        this.#takeBack(passed);
+        throw error;
+      }
+    }
+    if (Object.keys(extras).length > 0) {
+      this.#link.postExtension("$with", [id ?? null, extras]);
+    }
+    return sent;
+  }
+
+  #takeBack(passed: Passed | undefined): void {
+    for (const stream of passed?.streams ?? []) stream.stop();
+    for (const id of passed?.callbacks ?? []) {
+      this.#link.callbacks.withdraw(id);
+    }
+  }
+
+  #watch(
+    id: number,
+    pending: Pending,
+    signal: AbortSignal | undefined,
+    timeout: number,
+  ): void {
+    const onAbort = () => this.#giveUp(id, signal?.reason);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    const timer = timeout > MAX_TIMER
+      ? undefined
+      : setTimeout(() => this.#giveUp(id, tooLate(pending)), timeout);
+    pending.clear = () => {
+      if (timer !== undefined) clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
+    };
+  }
+
+  /** Stops waiting, and tells the peer. */
+  #giveUp(id: number, reason: unknown): void {
+    const passed = this.#pending.get(id)?.passed;
+    if (!this.#fail(id, reason)) return;
+    const message = this.#link.wire.cancel(id);
+    if (message !== undefined) this.#link.post(message);
+    for (const stream of passed?.streams ?? []) stream.stop();
+  }
+
+  /** Rejects; false where the call is over already. */
+  #fail(id: CallId, error: unknown, unsent: boolean = false): boolean {
+    const pending = this.#take(id);
+    if (pending === undefined) return false;
+    if (unsent) this.#takeBack(pending.passed);
+    pending.stream?.stream.cancel(error);
+    pending.reject(error);
+    return true;
+  }
+
+  async #tell(
+    method: string,
+    params: readonly unknown[],
+    { metadata }: CallOptions,
+  ): Promise<void> {
+    if (this.#link.ended !== undefined) throw this.#link.ended;
+    let sent = params;
+    if (metadata !== undefined || hasLive(params)) {
+      sent = this.#prepare(undefined, undefined, params, Infinity, metadata);
+    }
+    const { onError } = this.#link.options;
+    this.#link.post(
+      this.#link.wire.notification(method, sent),
+      (error) => onError(error, this.#link.session),
+    );
+    await this.#link.room();
+  }
+
+  #nextId(): number {
+    do {
+      if (this.#lastId === MAX_ID) {
+        this.#lastId = 0;
+        this.#wrapped = true;
+      }
+      this.#lastId++;
+    } while (this.#wrapped && this.#pending.has(this.#lastId));
+    return this.#lastId;
+  }
+
+  /** Ends the wait for `id`, if there is one. */
+  #take(id: CallId): Pending | undefined {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return undefined;
+    this.#pending.delete(id);
+    pending.clear?.();
+    if (this.#pending.size === 0) this.#link.settled();
+    return pending;
+  }
+
+  /** An answer for a call given up is late; for one never made, a lie. */
+  #checkId(id: CallId): void {
+    if (typeof id !== "number" || (id > this.#lastId && !this.#wrapped)) {
+      throw violation(`Cannot read answer: call ${id} was never made`);
+    }
+  }
+
+  onResult(id: CallId, value: unknown): void {
+    const pending = this.#take(id);
+    if (pending === undefined) return this.#checkId(id);
+    if (pending.stream !== undefined) {
+      const { stream, kind } = pending.stream;
+      this.#bind(stream, pending.signal);
+      return pending.resolve(Streams.present(stream, kind));
+    }
+    const { maxDepth } = this.#link.options;
+    if (!isWithinDepth(value, maxDepth)) {
+      const error = violation(
+        `Cannot read result of ${pending.method}: ` +
+          `it is nested deeper than maxDepth ${maxDepth}`,
+      );
+      pending.reject(error);
+      throw error;
+    }
+    pending.resolve(value);
+  }
+
+  onError(id: CallId, value: unknown): void {
+    const pending = this.#take(id);
+    if (pending === undefined) return this.#checkId(id);
+    const error = fromWireError(value);
+    pending.stream?.stream.cancel(error);
+    pending.reject(
+      error.code === "deadline-exceeded" && pending.timeout !== Infinity
+        ? tooLate(pending)
+        : error,
+    );
+  }
+
+  /** `$stream [call, id, kind]`: the answer that follows is a stream. */
+  onStream([call, ref, kind]: unknown[]): void {
+    const id = checkRef(call);
+    const pending = this.#pending.get(id);
+    if (pending === undefined) {
+      this.#checkId(id);
+      this.#link.streams.receive(ref)?.return();
+      return;
+    }
+    if (pending.stream !== undefined) {
+      throw violation(`Cannot read answer: call ${id} has two streams`);
+    }
+    const stream = this.#link.streams.receive(ref);
+    if (stream !== undefined) pending.stream = { stream, kind };
+    else {
+      this.#fail(
+        id,
+        new RpcError(
+          `Cannot take stream of ${pending.method}: ` +
+            `maxStreams is ${this.#link.options.maxStreams}`,
+          { code: "overloaded" },
+        ),
+      );
+    }
+  }
+
+  /** The signal of the call ends the stream too. */
+  #bind(stream: IncomingStream, signal: AbortSignal | undefined): void {
+    if (signal === undefined) return;
+    const onAbort = () => stream.cancel(signal.reason);
+    if (signal.aborted) return onAbort();
+    signal.addEventListener("abort", onAbort, { once: true });
+    stream.onEnd = () => signal.removeEventListener("abort", onAbort);
+  }
+
+  /** The connection ended. */
+  close(error: unknown): void {
+    const all = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const pending of all) {
+      pending.clear?.();
+      pending.reject(error);
+    }
+  }
+}
+
+function tooLate(pending: Pending): DOMException {
+  return timeoutError(`Cannot call ${pending.method}`, pending.timeout);
+}

@@ -1,0 +1,59 @@
+// The options of a session with their defaults, checked once.
+
+import type { SessionOptions } from "./session.ts";
+import { checkInteger } from "../_async/check.ts";
+import { checkTimeout } from "../_async/wait.ts";
+import { messagePackRpc } from "./message_pack_rpc.ts";
+
+/** All of {@linkcode SessionOptions}, with a value for each. */
+export type CheckedOptions =
+  & Required<Omit<SessionOptions, "redactError">>
+  & Pick<SessionOptions, "redactError">;
+
+const COUNTS = {
+  maxConcurrentCalls: 1024,
+  maxQueuedCalls: 1024,
+  maxPendingCalls: 65_536,
+  maxStreams: 256,
+  streamWindow: 1024,
+  maxCallbacks: 1024,
+  maxMessageLength: 16 * 1024 * 1024,
+  maxBatchLength: 100,
+  maxDepth: 64,
+  highWaterMark: 1024 * 1024,
+} as const;
+
+const TIMES = {
+  timeout: Infinity,
+  heartbeatInterval: Infinity,
+  heartbeatTimeout: 10_000,
+  idleTimeout: Infinity,
+  stallTimeout: 30_000,
+} as const;
+
+/** Fills in the defaults; throws where a value is out of bounds. */
+export function checkOptions(options: SessionOptions): CheckedOptions {
+  const checked: Record<string, unknown> = {
+    protocol: options.protocol ?? messagePackRpc(),
+    exposeStacks: options.exposeStacks ?? false,
+    redactError: options.redactError,
+    middleware: options.middleware ?? [],
+    callMiddleware: options.callMiddleware ?? [],
+    describe: options.describe ?? true,
+    onError: options.onError ??
+      ((error: unknown) => console.error("Connection ended:", error)),
+  };
+  for (const [name, initial] of Object.entries(COUNTS)) {
+    const value = options[name as keyof typeof COUNTS] ?? initial;
+    const min = name === "maxQueuedCalls" || name === "maxCallbacks" ||
+        name === "maxStreams"
+      ? 0
+      : 1;
+    checked[name] = value === Infinity ? value : checkInteger(name, value, min);
+  }
+  for (const [name, initial] of Object.entries(TIMES)) {
+    const value = options[name as keyof typeof TIMES] ?? initial;
+    checked[name] = checkTimeout(name, value);
+  }
+  return checked as unknown as CheckedOptions;
+}

@@ -1,0 +1,119 @@
+// What waits to be sent when the channel is full, in order.
+
+import { ConnectionClosedError } from "../duplex.ts";
+import type { Channel } from "../framing/mod.ts";
+
+interface Entry {
+  message: unknown;
+  /** Told where the message has no encoding. */
+  fail: ((error: unknown) => void) | undefined;
+}
+
+/** Whether the channel can't send any more, rather than not this message. */
+function isEnd(error: unknown): boolean {
+  return error instanceof ConnectionClosedError ||
+    (error instanceof DOMException && error.name === "TimeoutError");
+}
+
+/** Sends at once where there is room, in order always. */
+export class Outbox {
+  #channel: Channel<unknown, unknown>;
+  #stallTimeout: number;
+  #onBroken: (error: unknown) => void;
+  #entries: Entry[] = [];
+  #draining = false;
+  #waiters: (() => void)[] = [];
+  #closed = false;
+
+  constructor(
+    channel: Channel<unknown, unknown>,
+    stallTimeout: number,
+    onBroken: (error: unknown) => void,
+  ) {
+    this.#channel = channel;
+    this.#stallTimeout = stallTimeout;
+    this.#onBroken = onBroken;
+  }
+
+  /** Messages that wait here, on top of what the channel holds. */
+  get length(): number {
+    return this.#entries.length;
+  }
+
+  /** Sends or queues. Throws, or calls `fail` later, where it can't encode. */
+  post(message: unknown, fail?: (error: unknown) => void): void {
+    if (this.#closed) return;
+    if (this.#entries.length === 0) {
+      try {
+        if (this.#channel.trySend(message)) return;
+      } catch (error) {
+        if (fail === undefined) throw error;
+        fail(error);
+        return;
+      }
+    }
+    this.#entries.push({ message, fail });
+    if (!this.#draining) this.#drain();
+  }
+
+  /** Resolves when fewer than `limit` messages wait here. */
+  room(limit: number): Promise<void> | undefined {
+    if (this.#closed || this.#entries.length < limit) return undefined;
+    return new Promise((resolve) => {
+      this.#waiters.push(() => resolve(this.room(limit)));
+    });
+  }
+
+  async #drain(): Promise<void> {
+    this.#draining = true;
+    while (this.#entries.length > 0 && !this.#closed) {
+      // Takes all there are, so that shifting stays cheap.
+      const entries = this.#entries;
+      let sent = 0;
+      for (; sent < entries.length && !this.#closed; sent++) {
+        const { message, fail } = entries[sent];
+        try {
+          if (this.#channel.trySend(message)) continue;
+        } catch (error) {
+          fail?.(error);
+          continue;
+        }
+        try {
+          await this.#channel.send(message, { timeout: this.#stallTimeout });
+        } catch (error) {
+          if (!isEnd(error)) fail?.(error);
+          else return this.#onBroken(error);
+        }
+        if (sent > 64) {
+          entries.splice(0, sent + 1);
+          sent = -1;
+          this.#wake();
+        }
+      }
+      this.#entries.splice(0, sent);
+      this.#wake();
+    }
+    this.#draining = false;
+    this.#wake();
+  }
+
+  #wake(): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const wake of waiters) wake();
+  }
+
+  /** Resolves when everything was handed to the channel. */
+  async flush(): Promise<void> {
+    while (this.#entries.length > 0 && !this.#closed) {
+      await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    }
+  }
+
+  /** Drops what waits. */
+  close(): void {
+    this.#closed = true;
+    this.#entries = [];
+    this.#wake();
+  }
+}

@@ -1,0 +1,87 @@
+// The typed proxy: property names become method names.
+
+import type { CallOptions, Client } from "./types.ts";
+import type { Session } from "./session.ts";
+
+type Send = (method: string, params: unknown[]) => Promise<unknown>;
+
+/** How a session is called without an options object for each call. */
+export interface DirectCalls {
+  call(
+    method: string,
+    params: readonly unknown[],
+    options?: CallOptions,
+  ): Promise<unknown>;
+  notify(
+    method: string,
+    params: readonly unknown[],
+    options?: CallOptions,
+  ): Promise<void>;
+}
+
+const directCalls = new WeakMap<Session, DirectCalls>();
+
+/** Makes the direct way known for `session`. */
+export function registerDirect(session: Session, calls: DirectCalls): void {
+  directCalls.set(session, calls);
+}
+
+/** A client of what the peer of `session` serves. */
+export function createClient<T>(
+  session: Session,
+  options?: CallOptions,
+): Client<T> {
+  const direct = directCalls.get(session)!;
+  const controls: Record<PropertyKey, unknown> = {
+    $session: session,
+    $with: (more: CallOptions) =>
+      createClient<T>(session, { ...options, ...more }),
+    [Symbol.asyncDispose]: () => session.close(),
+  };
+  const send: Send = (method, params) => direct.call(method, params, options);
+  const methods = new Map<string, unknown>();
+  return new Proxy(Object.create(null), {
+    get(_target, key) {
+      if (typeof key === "symbol" || key.startsWith("$")) {
+        if (key === "$notify") {
+          controls.$notify ??= createNotifier(direct, options);
+        }
+        if (Object.hasOwn(controls, key)) return controls[key];
+      }
+      return member(methods, send, "", key);
+    },
+  }) as Client<T>;
+}
+
+function createNotifier(
+  direct: DirectCalls,
+  options: CallOptions | undefined,
+): unknown {
+  const send: Send = (method, params) => direct.notify(method, params, options);
+  const methods = new Map<string, unknown>();
+  return new Proxy(Object.create(null), {
+    get: (_target, key) => member(methods, send, "", key),
+  });
+}
+
+/** The method called `key`; it may also be a namespace of others. */
+function member(
+  members: Map<string, unknown>,
+  send: Send,
+  prefix: string,
+  key: PropertyKey,
+): unknown {
+  // With a `then`, `await` would take the client for a promise.
+  if (typeof key !== "string" || key === "then") return undefined;
+  let method = members.get(key);
+  if (method !== undefined) return method;
+  const name = prefix + key;
+  const inner = new Map<string, unknown>();
+  // An arrow function: it has no `prototype`, which a proxy could not hide.
+  const call = (...params: unknown[]) => send(name, params);
+  method = new Proxy(call, {
+    get: (_target, key) => member(inner, send, `${name}.`, key),
+  });
+  members.set(key, method);
+  return method;
+}

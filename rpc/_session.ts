@@ -1,0 +1,375 @@
+// One connection with calls in both directions.
+
+import type { Connection, Duplex, WaitOptions } from "../duplex.ts";
+import type { Peer, PeerCredentials } from "./context.ts";
+import type { CallOptions, Client } from "./types.ts";
+import type { CallId, Wire, WireEvents } from "./protocol.ts";
+import type { MethodDescription, Session } from "./session.ts";
+import type { CheckedOptions } from "./_options.ts";
+import type { MethodTable } from "./_methods.ts";
+import type { ExtensionName, Link } from "./_link.ts";
+import { type Channel, channel, FrameError } from "../framing/mod.ts";
+import { ConnectionClosedError } from "../duplex.ts";
+import { deadline, within } from "../_async/wait.ts";
+import { Callbacks } from "./_callbacks.ts";
+import { Callee } from "./_callee.ts";
+import { Caller } from "./_caller.ts";
+import { createClient, registerDirect } from "./_proxy.ts";
+import { Liveness } from "./_liveness.ts";
+import { Outbox } from "./_outbox.ts";
+import { RpcError } from "./errors.ts";
+import { Streams } from "./_streams.ts";
+import { toWireError } from "./_wire_error.ts";
+
+/** Answers that may wait for a peer that doesn't read; then we stop reading. */
+const MAX_UNSENT = 256;
+
+/** A {@linkcode Session} over a duplex. */
+export class RpcSession implements Session, Link, WireEvents {
+  readonly duplex: Duplex;
+  readonly peer: Peer;
+  readonly closed: Promise<void>;
+  readonly options: CheckedOptions;
+  readonly wire: Wire;
+  readonly streams: Streams;
+  readonly callbacks: Callbacks;
+  ended: unknown;
+
+  #channel: Channel<unknown, unknown>;
+  #outbox: Outbox;
+  #caller: Caller;
+  #callee: Callee;
+  #serves: boolean;
+  #liveness: Liveness;
+  #done = Promise.withResolvers<void>();
+  #closing: Promise<void> | undefined;
+  #onSettled: (() => void) | undefined;
+
+  constructor(duplex: Duplex, methods: MethodTable, options: CheckedOptions) {
+    this.duplex = duplex;
+    this.options = options;
+    this.peer = describePeer(duplex);
+    this.closed = this.#done.promise;
+    this.closed.catch(() => {}); // nobody has to listen
+    const { protocol } = options;
+    this.wire = protocol.createWire(options);
+    this.streams = new Streams(this);
+    this.callbacks = new Callbacks(this);
+    this.#channel = channel<unknown, unknown>(duplex, {
+      format: protocol.format,
+      codec: protocol.codec,
+      maxFrameLength: options.maxMessageLength,
+      highWaterMark: options.highWaterMark,
+    });
+    this.#channel.closed.catch(() => {}); // `receive` tells the same
+    this.#outbox = new Outbox(
+      this.#channel,
+      options.stallTimeout,
+      (error) => this.#end(error),
+    );
+    this.#caller = new Caller(this);
+    this.#callee = new Callee(this, methods);
+    this.#serves = methods.size > 0;
+    this.#liveness = new Liveness(this, options);
+    registerDirect(this, this.#caller);
+    this.#read();
+  }
+
+  get session(): Session {
+    return this;
+  }
+
+  get pendingCalls(): number {
+    return this.#caller.size;
+  }
+
+  get runningCalls(): number {
+    return this.#callee.size;
+  }
+
+  get openStreams(): number {
+    return this.streams.size;
+  }
+
+  get liveCallbacks(): number {
+    return this.callbacks.size;
+  }
+
+  client<T>(): Client<T> {
+    return createClient<T>(this);
+  }
+
+  call(
+    method: string,
+    { params = [], ...options }:
+      & { params?: readonly unknown[] }
+      & CallOptions = {},
+  ): Promise<unknown> {
+    return this.#caller.call(method, params, options);
+  }
+
+  notify(
+    method: string,
+    { params = [], ...options }:
+      & { params?: readonly unknown[] }
+      & CallOptions = {},
+  ): Promise<void> {
+    return this.#caller.notify(method, params, options);
+  }
+
+  describe(options: WaitOptions = {}): Promise<MethodDescription[]> {
+    return this.call("$describe", options) as Promise<MethodDescription[]>;
+  }
+
+  async ping(options: WaitOptions = {}): Promise<number> {
+    const start = performance.now();
+    try {
+      await this.call("$ping", options);
+    } catch (error) {
+      if (!(error instanceof RpcError)) throw error; // any answer will do
+    }
+    return performance.now() - start;
+  }
+
+  async #read(): Promise<void> {
+    try {
+      for (;;) {
+        this.#accept(await this.#channel.receive());
+        for (;;) {
+          if (this.ended !== undefined) return;
+          // A peer that asks without reading the answers has to wait.
+          if (this.#serves && this.#outbox.length >= MAX_UNSENT) {
+            await this.#outbox.room(MAX_UNSENT);
+          }
+          const message = this.#channel.tryReceive();
+          if (message === undefined) break;
+          this.#accept(message);
+        }
+      }
+    } catch (error) {
+      this.#end(error);
+    }
+  }
+
+  #accept(message: unknown): void {
+    this.#liveness.received++;
+    this.wire.read(message, this);
+  }
+
+  request(id: CallId, method: string, params: unknown[]): void {
+    this.#callee.onRequest(id, method, params);
+  }
+
+  result(id: CallId, value: unknown): void {
+    this.#caller.onResult(id, value);
+  }
+
+  error(id: CallId, error: unknown): void {
+    this.#caller.onError(id, error);
+  }
+
+  cancel(id: CallId): void {
+    this.#callee.onCancel(id);
+  }
+
+  batch(answers: unknown[]): void {
+    this.post(answers);
+  }
+
+  notification(method: string, params: unknown[]): void {
+    if (!this.options.protocol.extensions || !method.startsWith("$")) {
+      return this.#callee.onNotification(method, params);
+    }
+    switch (method as ExtensionName) {
+      case "$items":
+        return this.streams.onItems(params);
+      case "$credit":
+        return this.streams.onCredit(params);
+      case "$with":
+        return this.#callee.onWith(params);
+      case "$stream":
+        return this.#caller.onStream(params);
+      case "$end":
+        return this.streams.onEnd(params);
+      case "$stop":
+        return this.streams.onStop(params);
+      case "$cancel":
+        return this.#callee.onCancel(params[0] as CallId);
+      case "$release":
+        return this.callbacks.onRelease(params);
+      case "$drain":
+        this.#caller.peerIsDraining = true;
+        return;
+      default: // "$/name" is a handler's; "$name" may be a later version's
+        if (method.startsWith("$/")) {
+          this.#callee.onNotification(method, params);
+        }
+    }
+  }
+
+  post(message: unknown, fail?: (error: unknown) => void): void {
+    this.#outbox.post(message, fail);
+  }
+
+  postExtension(
+    name: ExtensionName,
+    params: unknown[],
+    fail?: (error: unknown) => void,
+  ): void {
+    this.#outbox.post(this.wire.notification(name, params), fail);
+  }
+
+  room(): Promise<void> | undefined {
+    return this.#outbox.room(1);
+  }
+
+  settled(): void {
+    this.#onSettled?.();
+  }
+
+  /** Whether nothing runs, waits or streams out. */
+  get isQuiet(): boolean {
+    return this.#callee.size === 0 && this.#caller.size === 0 &&
+      this.streams.sending === 0;
+  }
+
+  async drain(options: WaitOptions = {}): Promise<void> {
+    this.#callee.draining = true;
+    if (this.options.protocol.extensions && this.ended === undefined) {
+      this.postExtension("$drain", []);
+    }
+    const quiet = new Promise<void>((resolve) => {
+      this.#onSettled = () => {
+        if (this.isQuiet || this.ended !== undefined) resolve();
+      };
+      this.#onSettled();
+    });
+    try {
+      await within(quiet, "Cannot drain", options);
+    } finally {
+      await this.close();
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    const error = new ConnectionClosedError(
+      "Cannot call: the connection was closed on this side",
+      { code: "closed" },
+    );
+    this.#stopAll(error);
+    // A peer that doesn't read must not keep us from closing.
+    using limit = deadline("Cannot close", {
+      timeout: this.options.stallTimeout,
+    });
+    limit.signal.addEventListener("abort", () => this.#outbox.close());
+    await this.#outbox.flush();
+    this.#outbox.close();
+    await this.#channel.close().catch(() => {}); // `closed` has the cause
+    this.#done.resolve();
+  }
+
+  abort(reason?: unknown): void {
+    this.#end(
+      reason ?? new ConnectionClosedError(
+        "Cannot call: the connection was aborted on this side",
+        { code: "closed" },
+      ),
+    );
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Everything that waits learns why. */
+  #stopAll(error: unknown): void {
+    this.ended = error;
+    this.#liveness.stop();
+    this.#caller.close(error);
+    this.streams.close(error);
+    this.#callee.close(error);
+    this.callbacks.close();
+    this.settled();
+  }
+
+  /** The connection is over: the peer's end, a fault, or `abort`. */
+  #end(cause: unknown): void {
+    if (this.ended !== undefined) {
+      if (this.#closing === undefined) this.#channel.abort(cause);
+      return;
+    }
+    const clean = cause instanceof ConnectionClosedError &&
+      cause.code === "ended";
+    const own = cause instanceof ConnectionClosedError &&
+      cause.code === "closed";
+    this.#stopAll(
+      cause instanceof Error && !(cause instanceof FrameError) &&
+        !(cause instanceof RpcError)
+        ? cause
+        : new ConnectionClosedError("Cannot call: the connection broke", {
+          code: "lost",
+          cause,
+        }),
+    );
+    if (clean) {
+      // Nothing can be answered any more, but what was answered still leaves.
+      this.#closing ??= this.#finish();
+      return;
+    }
+    if (!own) this.options.onError(cause, this);
+    if (isMalformed(cause)) {
+      const wire = toWireError(
+        new RpcError((cause as Error).message, { code: "malformed" }),
+        false,
+      );
+      const message = this.wire.malformed(wire);
+      if (message !== undefined) {
+        try {
+          this.#channel.trySend(message);
+        } catch { // it is told on a best effort
+        }
+      }
+      this.#outbox.close();
+      this.#closing ??= this.#hangUp(cause);
+      return;
+    }
+    this.#outbox.close();
+    this.#channel.abort(cause);
+    this.#done.reject(cause);
+  }
+
+  async #finish(): Promise<void> {
+    await this.#outbox.flush();
+    this.#outbox.close();
+    await this.#channel.close().catch(() => {});
+    this.#done.resolve();
+  }
+
+  /** Lets the last message leave, but waits for no peer to take it. */
+  async #hangUp(cause: unknown): Promise<void> {
+    this.#done.reject(cause);
+    await within(this.#channel.close(), "Cannot close", { timeout: 1_000 })
+      .catch(() => {});
+    this.#channel.abort(cause);
+  }
+}
+
+function isMalformed(cause: unknown): boolean {
+  return cause instanceof FrameError ||
+    (cause instanceof RpcError && cause.code === "malformed");
+}
+
+/** What the transport tells, where it is a `Connection`. */
+function describePeer(duplex: Duplex): Peer {
+  const { remote, peer } = duplex as Partial<Connection> & {
+    peer?: PeerCredentials;
+  };
+  return {
+    address: typeof remote === "string" ? remote : undefined,
+    credentials: typeof peer === "object" ? peer : undefined,
+  };
+}
