@@ -1,6 +1,6 @@
 // Functions as arguments: those this side passed, and those it got.
 
-import { register } from "./callback.ts";
+import { held } from "./_held.ts";
 import { checkRef, type Link, violation } from "./_link.ts";
 import { RpcError } from "./errors.ts";
 import type { Handler } from "./_methods.ts";
@@ -80,7 +80,7 @@ export class Callbacks {
       this.#remote--;
       return id;
     };
-    register(call, {
+    held.set(call, {
       retain: () => retained = true,
       release: () => {
         if (release() !== undefined) {

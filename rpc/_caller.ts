@@ -183,6 +183,11 @@ export class Caller {
       // The id is known before anything is sent: an answer can't be too early.
       this.#pending.set(id, pending);
       try {
+        // The timer first: making one may run other tasks, even the answer's.
+        if (signal !== undefined || timeout !== Infinity) {
+          checkTimeout("timeout", timeout);
+          this.#watch(id, pending, signal, timeout);
+        }
         let sent = params;
         if (timeout !== Infinity || metadata !== undefined || hasLive(params)) {
           sent = this.#prepare(id, pending, params, timeout, metadata);
@@ -195,9 +200,6 @@ export class Caller {
         this.#fail(id, error, true);
         return;
       }
-      if (signal !== undefined || timeout !== Infinity) {
-        this.#watch(id, pending, signal, timeout);
-      }
     });
   }
 
@@ -209,7 +211,6 @@ export class Caller {
     timeout: number,
     metadata: Metadata | undefined,
   ): readonly unknown[] {
-    checkTimeout("timeout", timeout);
     const { protocol } = this.#link.options;
     const live = hasLive(params);
     const hasMetadata = metadata !== undefined &&

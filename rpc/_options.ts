@@ -1,14 +1,15 @@
 // The options of a session with their defaults, checked once.
 
 import type { SessionOptions } from "./session.ts";
+import { ConnectionClosedError } from "../duplex.ts";
 import { checkInteger } from "../_async/check.ts";
 import { checkTimeout } from "../_async/wait.ts";
 import { messagePackRpc } from "./message_pack_rpc.ts";
 
 /** All of {@linkcode SessionOptions}, with a value for each. */
 export type CheckedOptions =
-  & Required<Omit<SessionOptions, "redactError">>
-  & Pick<SessionOptions, "redactError">;
+  & Required<Omit<SessionOptions, "redactError" | "credentials">>
+  & Pick<SessionOptions, "redactError" | "credentials">;
 
 const COUNTS = {
   maxConcurrentCalls: 1024,
@@ -37,11 +38,11 @@ export function checkOptions(options: SessionOptions): CheckedOptions {
     protocol: options.protocol ?? messagePackRpc(),
     exposeStacks: options.exposeStacks ?? false,
     redactError: options.redactError,
+    credentials: options.credentials,
     middleware: options.middleware ?? [],
     callMiddleware: options.callMiddleware ?? [],
     describe: options.describe ?? true,
-    onError: options.onError ??
-      ((error: unknown) => console.error("Connection ended:", error)),
+    onError: options.onError ?? logError,
   };
   for (const [name, initial] of Object.entries(COUNTS)) {
     const value = options[name as keyof typeof COUNTS] ?? initial;
@@ -56,4 +57,10 @@ export function checkOptions(options: SessionOptions): CheckedOptions {
     checked[name] = checkTimeout(name, value);
   }
   return checked as unknown as CheckedOptions;
+}
+
+/** A peer that went away is no news for a server's log; the rest is. */
+function logError(error: unknown): void {
+  if (error instanceof ConnectionClosedError) return;
+  console.error("Error in a connection:", error);
 }

@@ -1,7 +1,7 @@
 // One connection with calls in both directions.
 
 import type { Connection, Duplex, WaitOptions } from "../duplex.ts";
-import type { Peer, PeerCredentials } from "./context.ts";
+import type { CallerCredentials, Peer } from "./context.ts";
 import type { CallOptions, Client } from "./types.ts";
 import type { CallId, Wire, WireEvents } from "./protocol.ts";
 import type { MethodDescription, Session } from "./session.ts";
@@ -48,7 +48,7 @@ export class RpcSession implements Session, Link, WireEvents {
   constructor(duplex: Duplex, methods: MethodTable, options: CheckedOptions) {
     this.duplex = duplex;
     this.options = options;
-    this.peer = describePeer(duplex);
+    this.peer = describePeer(duplex, options.credentials);
     this.closed = this.#done.promise;
     this.closed.catch(() => {}); // nobody has to listen
     const { protocol } = options;
@@ -364,12 +364,25 @@ function isMalformed(cause: unknown): boolean {
 }
 
 /** What the transport tells, where it is a `Connection`. */
-function describePeer(duplex: Duplex): Peer {
-  const { remote, peer } = duplex as Partial<Connection> & {
-    peer?: PeerCredentials;
-  };
+function describePeer(
+  duplex: Duplex & Partial<Connection>,
+  read: CheckedOptions["credentials"],
+): Peer {
+  const { remote } = duplex;
+  const address = typeof remote === "string" ? remote : undefined;
+  let known: { credentials: CallerCredentials | undefined } | undefined;
   return {
-    address: typeof remote === "string" ? remote : undefined,
-    credentials: typeof peer === "object" ? peer : undefined,
+    address,
+    get credentials() {
+      if (address === undefined || read === undefined) return undefined;
+      if (known === undefined) {
+        try {
+          known = { credentials: read(duplex as Connection) };
+        } catch { // a transport that has none, or a permission is missing
+          known = { credentials: undefined };
+        }
+      }
+      return known.credentials;
+    },
   };
 }

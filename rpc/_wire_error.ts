@@ -9,7 +9,6 @@ import {
 import type { WireErrorObject } from "./wire_types.ts";
 import { isPlainObject } from "./_values.ts";
 
-
 /** Causes of causes end here: an error may be its own cause. */
 const MAX_CAUSES = 8;
 

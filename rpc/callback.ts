@@ -1,15 +1,4 @@
-/** A function of the caller's, as the handler that got it can hold on to it. */
-interface Held {
-  retain(): void;
-  release(): void;
-}
-
-const held = new WeakMap<object, Held>();
-
-/** Makes `callback` known to {@linkcode retain} and {@linkcode release}. */
-export function register(callback: object, handle: Held): void {
-  held.set(callback, handle);
-}
+import { held } from "./_held.ts";
 
 /**
  * Keeps a callback after its call: without this it is released when the

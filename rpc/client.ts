@@ -25,7 +25,10 @@ export interface ClientOptions extends SessionOptions {
  * const handlers = { add: (a: number, b: number) => a + b };
  *
  * const [near, far] = [new TransformStream(), new TransformStream()];
- * serve({ readable: far.readable, writable: near.writable }, handlers);
+ * await using _server = serve(
+ *   { readable: far.readable, writable: near.writable },
+ *   handlers,
+ * );
  * await using api = client<typeof handlers>({
  *   readable: near.readable,
  *   writable: far.writable,
@@ -58,18 +61,17 @@ export function client<T>(
  *
  * const handlers = { double: (n: number) => 2 * n };
  * const [near, far] = [new TransformStream(), new TransformStream()];
- * const left = createSession(
+ * await using left = createSession(
  *   { readable: near.readable, writable: far.writable },
  *   { handlers },
  * );
- * const right = createSession(
+ * await using right = createSession(
  *   { readable: far.readable, writable: near.writable },
  *   { handlers },
  * );
  * const four = await left.client<typeof handlers>().double(2);
  * const six = await right.client<typeof handlers>().double(3);
  * if (four + six !== 10) throw new Error("Unexpected sum");
- * await left.close();
  * ```
  *
  * @param duplex The connection; the session owns it.

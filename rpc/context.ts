@@ -11,20 +11,20 @@ export interface Peer {
   readonly address: string | undefined;
   /**
    * Process, user and group as the kernel tells them, where the transport has
-   * them (Unix sockets do). Everything else that a peer says of itself is a
-   * claim.
+   * them (Unix sockets do) and the `credentials` option reads them. Everything
+   * else that a peer says of itself is a claim.
    */
-  readonly credentials: PeerCredentials | undefined;
+  readonly credentials: CallerCredentials | undefined;
 }
 
 /** Who the peer is, as the kernel tells. */
-export interface PeerCredentials {
+export interface CallerCredentials {
   /** Process id. */
-  readonly pid?: number;
+  readonly pid: number;
   /** User id. */
-  readonly uid?: number;
+  readonly uid: number;
   /** Group id. */
-  readonly gid?: number;
+  readonly gid: number;
 }
 
 /**

@@ -19,7 +19,10 @@
  * };
  *
  * const [near, far] = [new TransformStream(), new TransformStream()];
- * serve({ readable: far.readable, writable: near.writable }, handlers);
+ * await using _server = serve(
+ *   { readable: far.readable, writable: near.writable },
+ *   handlers,
+ * );
  * await using api = client<typeof handlers>({
  *   readable: near.readable,
  *   writable: far.writable,
@@ -52,3 +55,11 @@ export * from "./session.ts";
 export * from "./types.ts";
 export * from "./validated.ts";
 export * from "./wire_types.ts";
+
+export type { Connection, Duplex, Listener, WaitOptions } from "../duplex.ts";
+export type {
+  Codec,
+  FrameDecoder,
+  FrameFormat,
+  FrameLimits,
+} from "../framing/mod.ts";

@@ -3,8 +3,10 @@ import type { Handlers } from "./types.ts";
 import type { Session, SessionOptions } from "./session.ts";
 import { ConnectionClosedError } from "../duplex.ts";
 import { checkInteger } from "../_async/check.ts";
+import { sleep } from "../_async/wait.ts";
 import { checkOptions } from "./_options.ts";
 import { createMethodTable } from "./_methods.ts";
+import { RpcError } from "./errors.ts";
 import { RpcSession } from "./_session.ts";
 
 /** Options of {@linkcode serve}. */
@@ -87,6 +89,10 @@ export function serve<T extends Handlers<T>>(
   return new RpcServer(target, handlers, options);
 }
 
+/** The wait after a failed accept, in milliseconds, and how many may follow. */
+const ACCEPT_PAUSE = 50;
+const MAX_ACCEPT_FAILURES = 100;
+
 class RpcServer implements Server {
   readonly address: string | undefined;
   readonly sessions: Set<Session> = new Set();
@@ -95,6 +101,7 @@ class RpcServer implements Server {
   #listener: Listener | undefined;
   #open: (duplex: Duplex) => RpcSession;
   #done = Promise.withResolvers<void>();
+  #onError: (error: unknown) => void;
   #listening = false;
   #failed = false;
   #error: unknown;
@@ -112,6 +119,7 @@ class RpcServer implements Server {
     }
     this.closed = this.#done.promise;
     this.closed.catch(() => {}); // nobody has to listen
+    this.#onError = checked.onError;
     this.#open = (duplex) => {
       const session = new RpcSession(duplex, methods, checked);
       this.sessions.add(session);
@@ -137,15 +145,31 @@ class RpcServer implements Server {
   }
 
   async #accept(listener: Listener, maxConnections: number): Promise<void> {
-    try {
-      for await (const connection of listener) {
-        if (this.sessions.size >= maxConnections) connection.abort();
-        else this.#open(connection);
-      }
-    } catch (error) {
-      if (!(error instanceof ConnectionClosedError)) {
-        this.#failed = true;
-        this.#error = error;
+    let failures = 0;
+    while (this.#listening) {
+      try {
+        const connection = await listener.accept();
+        failures = 0;
+        if (this.sessions.size >= maxConnections) {
+          connection.abort();
+          this.#onError(
+            new RpcError(
+              `Cannot serve ${connection.remote}: ${this.sessions.size} ` +
+                `connections are open, maxConnections is ${maxConnections}`,
+              { code: "overloaded" },
+            ),
+          );
+        } else this.#open(connection);
+      } catch (error) {
+        if (error instanceof ConnectionClosedError) break;
+        // Such as a lack of descriptors, which may pass.
+        this.#onError(error);
+        if (++failures < MAX_ACCEPT_FAILURES) await sleep(ACCEPT_PAUSE);
+        else {
+          this.#failed = true;
+          this.#error = error;
+          break;
+        }
       }
     }
     this.#listening = false;

@@ -1,5 +1,5 @@
-import type { Duplex, WaitOptions } from "../duplex.ts";
-import type { Context, Metadata, Peer } from "./context.ts";
+import type { Connection, Duplex, WaitOptions } from "../duplex.ts";
+import type { CallerCredentials, Context, Metadata, Peer } from "./context.ts";
 import type { CallOptions, Client } from "./types.ts";
 import type { Protocol } from "./protocol.ts";
 
@@ -183,12 +183,18 @@ export interface SessionOptions extends SessionLimits {
    */
   describe?: boolean;
   /**
-   * Told why a connection ended where that was not in order, such as a
-   * malformed message, and what a notification's handler threw.
-   *
-   * @default {console.error}
+   * Reads who the peer is, for {@linkcode Peer.credentials}: pass
+   * `peerCredentials` of `@sluice/ipc/socket`. It is called when a handler
+   * asks; where it throws, there are none.
    */
-  onError?: (error: unknown, session: Session) => void;
+  credentials?: (connection: Connection) => CallerCredentials;
+  /**
+   * Told why a connection ended where that was not in order, such as a
+   * malformed message, what a notification's handler threw, and what kept a
+   * server from accepting (then there is no session). By default all but lost
+   * connections go to `console.error`.
+   */
+  onError?: (error: unknown, session?: Session) => void;
 }
 
 /** Both ends of the calls over one connection. */

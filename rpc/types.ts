@@ -2,8 +2,9 @@ import type { Context, Metadata } from "./context.ts";
 import type { Session } from "./session.ts";
 import type { RemoteStream } from "./remote_stream.ts";
 
+/** Any function, whatever its `this` and its parameters. */
 // deno-lint-ignore no-explicit-any
-type AnyFunction = (this: any, ...args: any[]) => any;
+export type AnyFunction = (this: any, ...args: any[]) => any;
 
 /** Options of one call. */
 export interface CallOptions {
@@ -27,13 +28,30 @@ export type ReservedName = "then" | "constructor" | "__proto__" | `$${string}`;
 /** Whether `T` is `any`. */
 export type IsAny<T> = 0 extends (1 & T) ? true : false;
 
+/** A callback as its owner writes it: it may be sync. Anything else is `T`. */
+export type ClientCallback<T> = T extends (...args: infer A) => infer R
+  ? (...args: A) => Awaited<R> | Promise<Awaited<R>>
+  : T;
+
+/** Objects that have methods and are values all the same. */
+export type MethodfulValue =
+  | Date
+  | ArrayBufferView
+  | ReadonlyMap<unknown, unknown>
+  | ReadonlySet<unknown>
+  | readonly unknown[]
+  // deno-lint-ignore no-explicit-any
+  | AsyncIterable<any>;
+
 /**
- * What a caller passes for a parameter of type `T`: a callback may be sync
- * where the handler sees an async one; everything else is `T`.
+ * What a caller passes for a parameter of type `T`: a callback, also one in an
+ * object, may be sync where the handler sees an async one; all else is `T`.
  */
 export type ClientArgument<T> = IsAny<T> extends true ? T
-  : T extends (...args: infer A) => infer R
-    ? (...args: A) => Awaited<R> | Promise<Awaited<R>>
+  : T extends AnyFunction ? ClientCallback<T>
+  : T extends MethodfulValue ? T
+  : T extends object ? Extract<T[keyof T], AnyFunction> extends never ? T
+    : { [K in keyof T]: ClientCallback<T[K]> }
   : T;
 
 /** What a caller gets for a handler that returns `R`. */
