@@ -7,11 +7,11 @@ import type { MethodDescription } from "./session.ts";
 import { violation } from "./_link.ts";
 import { isPlainObject, placeLive, streamKind } from "./_values.ts";
 import { isWithinDepth, methodNotFound } from "./_methods.ts";
+import { redact, textOnly } from "./_redact.ts";
 import { RpcError } from "./errors.ts";
 import { ServedCall } from "./_served_call.ts";
 import { Streams } from "./_streams.ts";
 import { timeoutError } from "../_async/wait.ts";
-import { toWireError } from "./_wire_error.ts";
 
 const MAX_TIMER = 2 ** 31 - 1;
 
@@ -301,7 +301,7 @@ export class Callee {
       this.#answer(call);
       return this.#release(call);
     }
-    const stream = streams.send(source);
+    const stream = streams.send(source, call);
     this.#running.add(call); // its end aborts the handler's signal
     stream.onEnd = () => {
       this.#running.delete(call);
@@ -341,20 +341,11 @@ export class Callee {
   }
 
   #postError(call: ServedCall, id: CallId, thrown: unknown): void {
-    const { exposeStacks, redactError } = this.#link.options;
-    let error = thrown;
-    try {
-      if (redactError !== undefined) error = redactError(thrown, call);
-    } catch (failure) {
-      this.#link.options.onError(failure, this.#link.session);
-      error = new RpcError("The error was withheld", { code: "internal" });
-    }
-    const wire = toWireError(error, exposeStacks);
-    this.#post(this.#link.wire.error(id, wire), () => {
-      // Data or cause have no encoding; the rest is text.
-      const { code, message, name } = wire;
-      this.#post(this.#link.wire.error(id, { code, message, name }));
-    });
+    const wire = redact(this.#link, thrown, call);
+    this.#post(
+      this.#link.wire.error(id, wire),
+      () => this.#post(this.#link.wire.error(id, textOnly(wire))),
+    );
   }
 
   #post(message: unknown, fail?: (error: unknown) => void): void {

@@ -388,6 +388,7 @@ export class Caller {
     if (pending.stream !== undefined) {
       throw violation(`Cannot read answer: call ${id} has two streams`);
     }
+    Streams.checkKind(kind);
     const stream = this.#link.streams.receive(ref);
     if (stream !== undefined) pending.stream = { stream, kind };
     else {

@@ -1,5 +1,6 @@
 // The sending end of a stream.
 
+import type { Context } from "./context.ts";
 import { cost } from "./_incoming_stream.ts";
 
 /** The most items and cost of one message. */
@@ -20,7 +21,7 @@ export interface OutgoingStreamHost {
   /** Tells the end. */
   end(id: number): void;
   /** Tells the error that the source threw. */
-  fail(id: number, error: unknown): void;
+  fail(id: number, error: unknown, context: Context | undefined): void;
   /** It is over, whichever way. */
   done(id: number): void;
 }
@@ -32,6 +33,8 @@ export class OutgoingStream {
   onEnd: (() => void) | undefined;
   #host: OutgoingStreamHost;
   #iterator: AsyncIterator<unknown>;
+  /** The call that it answers. */
+  #context: Context | undefined;
   #credit = 0;
   #onCredit: (() => void) | undefined;
   #batch: unknown[] = [];
@@ -48,7 +51,9 @@ export class OutgoingStream {
     id: number,
     source: AsyncIterable<unknown>,
     host: OutgoingStreamHost,
+    context: Context | undefined,
   ) {
+    this.#context = context;
     this.id = id;
     this.#host = host;
     this.#iterator = source[Symbol.asyncIterator]();
@@ -84,7 +89,7 @@ export class OutgoingStream {
     } catch (error) {
       if (this.#over) return;
       this.#flush();
-      this.#host.fail(this.id, error);
+      this.#host.fail(this.id, error, this.#context);
     }
     this.#finish();
   }
@@ -133,7 +138,7 @@ export class OutgoingStream {
     this.#batchCost = 0;
     this.#host.items(this.id, batch, (error) => {
       if (this.#over) return;
-      this.#host.fail(this.id, error);
+      this.#host.fail(this.id, error, this.#context);
       this.stop();
     });
   }

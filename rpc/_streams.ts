@@ -4,7 +4,9 @@ import { IncomingStream, toReadable } from "./_incoming_stream.ts";
 import { OutgoingStream } from "./_outgoing_stream.ts";
 import { checkRef, type Link, violation } from "./_link.ts";
 import { RpcError } from "./errors.ts";
-import { fromWireError, toWireError } from "./_wire_error.ts";
+import type { Context } from "./context.ts";
+import { redact, textOnly } from "./_redact.ts";
+import { fromWireError } from "./_wire_error.ts";
 import { isWithinDepth } from "./_methods.ts";
 
 /** All open streams. */
@@ -35,7 +37,10 @@ export class Streams {
   }
 
   /** Registers a source; it is read when the peer grants credit. */
-  send(source: AsyncIterable<unknown>): OutgoingStream {
+  send(
+    source: AsyncIterable<unknown>,
+    context?: Context,
+  ): OutgoingStream {
     if (!this.canSend) {
       throw new RpcError(
         `Cannot send stream: ${this.#outgoing.size} are open, ` +
@@ -43,7 +48,12 @@ export class Streams {
         { code: "overloaded" },
       );
     }
-    const stream = new OutgoingStream(this.#nextId++, source, this.#sender);
+    const stream = new OutgoingStream(
+      this.#nextId++,
+      source,
+      this.#sender,
+      context,
+    );
     this.#outgoing.set(stream.id, stream);
     return stream;
   }
@@ -68,11 +78,17 @@ export class Streams {
     return stream;
   }
 
+  /** Throws where the peer names no kind of stream. */
+  static checkKind(kind: unknown): void {
+    if (kind !== "iterable" && kind !== "readable") {
+      throw violation(`Cannot open stream: unknown kind ${String(kind)}`);
+    }
+  }
+
   /** The form that the source had. */
   static present(stream: IncomingStream, kind: unknown): unknown {
-    if (kind === "iterable") return stream;
-    if (kind === "readable") return toReadable(stream);
-    throw violation(`Cannot open stream: unknown kind ${String(kind)}`);
+    Streams.checkKind(kind);
+    return kind === "readable" ? toReadable(stream) : stream;
   }
 
   /** `$items [id, items]` */
@@ -144,14 +160,17 @@ export class Streams {
       fail: (error: unknown) => void,
     ): void => this.#link.postExtension("$items", [id, items], fail),
     end: (id: number): void => this.#link.postExtension("$end", [id]),
-    fail: (id: number, error: unknown): void => {
-      const { exposeStacks } = this.#link.options;
-      const wire = toWireError(error, exposeStacks);
-      this.#link.postExtension("$end", [id, wire], () => {
-        delete wire.data;
-        delete wire.cause;
-        this.#link.postExtension("$end", [id, wire]);
-      });
+    fail: (
+      id: number,
+      error: unknown,
+      context: Context | undefined,
+    ): void => {
+      const wire = redact(this.#link, error, context);
+      this.#link.postExtension(
+        "$end",
+        [id, wire],
+        () => this.#link.postExtension("$end", [id, textOnly(wire)]),
+      );
     },
     done: (id: number): void => {
       this.#outgoing.delete(id);

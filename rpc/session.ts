@@ -169,9 +169,10 @@ export interface SessionOptions extends SessionLimits {
   exposeStacks?: boolean;
   /**
    * Sees each error before it is sent, and returns what is sent instead.
-   * Without it, name, message, code, data and cause are sent as they are.
+   * Without it, name, message, code, data and cause are sent as they are. The
+   * context is missing for a stream that was passed as an argument.
    */
-  redactError?: (error: unknown, context: Context) => unknown;
+  redactError?: (error: unknown, context: Context | undefined) => unknown;
   /** Runs around the handlers, the first one outermost. */
   middleware?: readonly Middleware[];
   /** Runs around the calls that this side makes, the first one outermost. */
