@@ -268,8 +268,10 @@ export class Callee {
     const first = this.#answer(call);
     this.#release(call);
     if (!first) return; // it throws late, when nobody waits any more
-    if (call.id !== undefined) this.#postError(call, call.id, error);
-    else this.#link.options.onError(error, this.#link.session);
+    if (call.id !== undefined) return this.#postError(call, call.id, error);
+    // Programs tell much that nobody listens to: that is no error.
+    if (error instanceof RpcError && error.code === "method-not-found") return;
+    this.#link.options.onError(error, this.#link.session);
   }
 
   /** The answer is a stream: the call lives until that ends. */

@@ -326,7 +326,8 @@ export class RpcSession implements Session, Link, WireEvents {
         new RpcError((cause as Error).message, { code: "malformed" }),
         false,
       );
-      const message = this.wire.malformed(wire);
+      const readable = !(cause instanceof FrameError);
+      const message = this.wire.malformed(wire, readable);
       if (message !== undefined) {
         try {
           this.#channel.trySend(message);

@@ -236,8 +236,9 @@ class JsonWire implements Wire {
     }
   }
 
-  malformed(error: WireErrorObject): unknown {
-    return { jsonrpc: "2.0", id: null, error: toJsonError(error) };
+  malformed({ message }: WireErrorObject, readable: boolean): unknown {
+    const code = readable ? JSON_CODES.malformed : PARSE_ERROR;
+    return { jsonrpc: "2.0", id: null, error: { code, message } };
   }
 }
 
@@ -253,6 +254,8 @@ const JSON_CODES: Record<RpcErrorCode, number> = {
   "overloaded": -32051,
   "unavailable": -32052,
 };
+
+const PARSE_ERROR = -32700;
 
 function toJsonError(error: WireErrorObject): Record<string, unknown> {
   const { code, origin, ...rest } = error;

@@ -41,8 +41,11 @@ export interface Wire {
   error(id: CallId, error: WireErrorObject): unknown;
   /** Tells the peer to cancel our call; `undefined` where it has no way. */
   cancel(id: number): unknown;
-  /** What to tell a peer whose message was malformed, if anything. */
-  malformed(error: WireErrorObject): unknown;
+  /**
+   * What to tell a peer whose message was malformed, if anything. `readable`
+   * tells whether its bytes were a message at all.
+   */
+  malformed(error: WireErrorObject, readable: boolean): unknown;
 }
 
 /** Limits that a {@linkcode Wire} keeps. */
