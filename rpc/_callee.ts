@@ -4,6 +4,7 @@ import type { CallId } from "./protocol.ts";
 import type { Extras, Link } from "./_link.ts";
 import type { Handler, MethodTable } from "./_methods.ts";
 import type { MethodDescription } from "./session.ts";
+import type { Callbacks } from "./_callbacks.ts";
 import { violation } from "./_link.ts";
 import { isPlainObject, placeLive, streamKind } from "./_values.ts";
 import { isWithinDepth, methodNotFound } from "./_methods.ts";
@@ -24,6 +25,8 @@ interface Queued {
 /** Runs handlers and answers. */
 export class Callee {
   #link: Link;
+  #streams: Streams;
+  #callbacks: Callbacks;
   #methods: MethodTable;
   /** Calls that wait for their answer. */
   #calls = new Map<CallId, ServedCall>();
@@ -35,8 +38,15 @@ export class Callee {
   /** No new calls. */
   draining = false;
 
-  constructor(link: Link, methods: MethodTable) {
+  constructor(
+    link: Link,
+    methods: MethodTable,
+    streams: Streams,
+    callbacks: Callbacks,
+  ) {
     this.#link = link;
+    this.#streams = streams;
+    this.#callbacks = callbacks;
     this.#methods = methods;
   }
 
@@ -98,7 +108,7 @@ export class Callee {
     if (handler !== undefined) return handler;
     switch (call.method) {
       case "$callback":
-        return this.#link.callbacks.find(params.shift());
+        return this.#callbacks.find(params.shift());
       case "$ping":
         return () => null;
       case "$describe":
@@ -139,7 +149,7 @@ export class Callee {
     for (const part of streams) {
       if (!Array.isArray(part)) throw violation("Cannot read $with: no stream");
       const [path, ref, kind] = part;
-      const stream = this.#link.streams.receive(ref);
+      const stream = this.#streams.receive(ref);
       if (stream === undefined) refused = "maxStreams";
       else {
         (call.streams ??= []).push(stream);
@@ -151,7 +161,7 @@ export class Callee {
         throw violation("Cannot read $with: no callback");
       }
       const [path, ref] = part;
-      const callback = this.#link.callbacks.hold(ref);
+      const callback = this.#callbacks.hold(ref);
       if (callback === undefined) refused = "maxCallbacks";
       else {
         (call.callbacks ??= []).push(callback);
@@ -280,7 +290,8 @@ export class Callee {
     source: AsyncIterable<unknown>,
     kind: string,
   ): void {
-    const { streams, options } = this.#link;
+    const streams = this.#streams;
+    const { options } = this.#link;
     const { id } = call;
     const refuse = !options.protocol.extensions
       ? new RpcError(

@@ -1,10 +1,10 @@
 // The calls that this side makes.
 
 import type { CallId } from "./protocol.ts";
-import type { CallOptions } from "./types.ts";
+import type { CallOptions, Metadata } from "./call_options.ts";
 import type { Extras, Link } from "./_link.ts";
-import type { Metadata } from "./context.ts";
-import type { OutgoingCall } from "./session.ts";
+import type { Callbacks } from "./_callbacks.ts";
+import type { OutgoingCall } from "./session_options.ts";
 import type { IncomingStream } from "./_incoming_stream.ts";
 import type { OutgoingStream } from "./_outgoing_stream.ts";
 import { checkRef, violation } from "./_link.ts";
@@ -64,14 +64,18 @@ function iterate(this: Promise<unknown>): AsyncIterator<unknown> {
 /** Sends calls and settles them. */
 export class Caller {
   #link: Link;
+  #streams: Streams;
+  #callbacks: Callbacks;
   #pending = new Map<CallId, Pending>();
   #lastId = 0;
   #wrapped = false;
   /** The peer takes no new calls. */
   peerIsDraining = false;
 
-  constructor(link: Link) {
+  constructor(link: Link, streams: Streams, callbacks: Callbacks) {
     this.#link = link;
+    this.#streams = streams;
+    this.#callbacks = callbacks;
   }
 
   get size(): number {
@@ -233,13 +237,13 @@ export class Caller {
         sent = extractLive(params, (value, path) => {
           const kind = streamKind(value);
           if (kind !== undefined) {
-            const stream = this.#link.streams.send(
+            const stream = this.#streams.send(
               value as AsyncIterable<unknown>,
             );
             passed.streams.push(stream);
             (extras.streams ??= []).push([path, stream.id, kind]);
           } else {
-            const callback = this.#link.callbacks.pass(value as Handler);
+            const callback = this.#callbacks.pass(value as Handler);
             passed.callbacks.push(callback);
             (extras.callbacks ??= []).push([path, callback]);
           }
@@ -258,7 +262,7 @@ export class Caller {
   #takeBack(passed: Passed | undefined): void {
     for (const stream of passed?.streams ?? []) stream.stop();
     for (const id of passed?.callbacks ?? []) {
-      this.#link.callbacks.withdraw(id);
+      this.#callbacks.withdraw(id);
     }
   }
 
@@ -382,14 +386,14 @@ export class Caller {
     const pending = this.#pending.get(id);
     if (pending === undefined) {
       this.#checkId(id);
-      this.#link.streams.receive(ref)?.return();
+      this.#streams.receive(ref)?.return();
       return;
     }
     if (pending.stream !== undefined) {
       throw violation(`Cannot read answer: call ${id} has two streams`);
     }
     Streams.checkKind(kind);
-    const stream = this.#link.streams.receive(ref);
+    const stream = this.#streams.receive(ref);
     if (stream !== undefined) pending.stream = { stream, kind };
     else {
       this.#fail(

@@ -3,8 +3,6 @@
 import type { Wire } from "./protocol.ts";
 import type { CheckedOptions } from "./_options.ts";
 import type { Session } from "./session.ts";
-import type { Streams } from "./_streams.ts";
-import type { Callbacks } from "./_callbacks.ts";
 import { RpcError } from "./errors.ts";
 
 /** The session as its callers, callees, streams and callbacks see it. */
@@ -12,8 +10,6 @@ export interface Link {
   readonly session: Session;
   readonly options: CheckedOptions;
   readonly wire: Wire;
-  readonly streams: Streams;
-  readonly callbacks: Callbacks;
   /** Why no more can be sent, once that is so. */
   readonly ended: unknown;
   /** Sends a message. Throws, or calls `fail`, where it has no encoding. */

@@ -1,6 +1,6 @@
 // The options of a session with their defaults, checked once.
 
-import type { SessionOptions } from "./session.ts";
+import type { SessionOptions } from "./session_options.ts";
 import { ConnectionClosedError } from "../duplex.ts";
 import { checkInteger } from "../_async/check.ts";
 import { checkTimeout } from "../_async/wait.ts";

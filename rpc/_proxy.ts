@@ -1,7 +1,7 @@
 // The typed proxy: property names become method names.
 
-import type { CallOptions, Client } from "./types.ts";
-import type { Session } from "./session.ts";
+import type { CallOptions } from "./call_options.ts";
+import type { Client, Session } from "./session.ts";
 
 type Send = (method: string, params: unknown[]) => Promise<unknown>;
 

@@ -2,9 +2,10 @@
 
 import type { Duplex } from "../duplex.ts";
 import type { CallId } from "./protocol.ts";
-import type { Client } from "./types.ts";
-import type { Context, Metadata, Peer } from "./context.ts";
-import type { Session } from "./session.ts";
+import type { Metadata } from "./call_options.ts";
+import type { Context } from "./context.ts";
+import type { Peer } from "./peer.ts";
+import type { Client, Session } from "./session.ts";
 import type { IncomingStream } from "./_incoming_stream.ts";
 import type { RemoteCallback } from "./_callbacks.ts";
 import { createClient } from "./_proxy.ts";

@@ -1,10 +1,10 @@
 // One connection with calls in both directions.
 
 import type { Connection, Duplex, WaitOptions } from "../duplex.ts";
-import type { CallerCredentials, Peer } from "./context.ts";
-import type { CallOptions, Client } from "./types.ts";
+import type { CallerCredentials, Peer } from "./peer.ts";
+import type { CallOptions } from "./call_options.ts";
 import type { CallId, Wire, WireEvents } from "./protocol.ts";
-import type { MethodDescription, Session } from "./session.ts";
+import type { Client, MethodDescription, Session } from "./session.ts";
 import type { CheckedOptions } from "./_options.ts";
 import type { MethodTable } from "./_methods.ts";
 import type { ExtensionName, Link } from "./_link.ts";
@@ -67,8 +67,8 @@ export class RpcSession implements Session, Link, WireEvents {
       options.stallTimeout,
       (error) => this.#end(error),
     );
-    this.#caller = new Caller(this);
-    this.#callee = new Callee(this, methods);
+    this.#caller = new Caller(this, this.streams, this.callbacks);
+    this.#callee = new Callee(this, methods, this.streams, this.callbacks);
     this.#serves = methods.size > 0;
     this.#liveness = new Liveness(this, options);
     registerDirect(this, this.#caller);

@@ -1,6 +1,6 @@
 import type { Duplex } from "../duplex.ts";
-import type { Client } from "./types.ts";
-import type { Session, SessionOptions } from "./session.ts";
+import type { Client, Session } from "./session.ts";
+import type { SessionOptions } from "./session_options.ts";
 import { checkOptions } from "./_options.ts";
 import { createMethodTable } from "./_methods.ts";
 import { RpcSession } from "./_session.ts";

@@ -1,31 +1,7 @@
 import type { Duplex } from "../duplex.ts";
-import type { Client } from "./types.ts";
-import type { Session } from "./session.ts";
-
-/** What travels beside a call's arguments, such as `{ traceparent }`. */
-export type Metadata = Readonly<Record<string, unknown>>;
-
-/** Who is at the other side, as far as the transport knows. */
-export interface Peer {
-  /** The address, where the transport gives one. */
-  readonly address: string | undefined;
-  /**
-   * Process, user and group as the kernel tells them, where the transport has
-   * them (Unix sockets do) and the `credentials` option reads them. Everything
-   * else that a peer says of itself is a claim.
-   */
-  readonly credentials: CallerCredentials | undefined;
-}
-
-/** Who the peer is, as the kernel tells. */
-export interface CallerCredentials {
-  /** Process id. */
-  readonly pid: number;
-  /** User id. */
-  readonly uid: number;
-  /** Group id. */
-  readonly gid: number;
-}
+import type { Metadata } from "./call_options.ts";
+import type { Peer } from "./peer.ts";
+import type { Client, Session } from "./session.ts";
 
 /**
  * What a handler knows of the call it serves. It is the handler's `this`:
@@ -53,4 +29,31 @@ export interface Context {
   readonly session: Session;
   /** Calls back: a client of what the caller serves on this connection. */
   client<T>(): Client<T>;
+}
+
+/**
+ * A handler from a function that takes the {@linkcode Context} as its first
+ * parameter, for arrow functions, which have no `this`.
+ *
+ * @example An arrow function with its context
+ * ```ts
+ * import { withContext } from "@sluice/ipc/rpc";
+ *
+ * const handlers = {
+ *   wait: withContext((context, text: string) =>
+ *     context.signal.aborted ? "" : text
+ *   ),
+ * };
+ * if (typeof handlers.wait !== "function") throw new Error("No handler");
+ * ```
+ *
+ * @param handler Takes the context, then the caller's arguments.
+ * @returns The handler to list.
+ */
+export function withContext<A extends unknown[], R>(
+  handler: (context: Context, ...args: A) => R,
+): (this: Context, ...args: A) => R {
+  return function (this: Context, ...args: A): R {
+    return handler(this, ...args);
+  };
 }

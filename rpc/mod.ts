@@ -37,6 +37,7 @@
  * @module
  */
 
+export * from "./call_options.ts";
 export * from "./callback.ts";
 export * from "./client.ts";
 export * from "./context.ts";
@@ -48,10 +49,12 @@ export type {
 } from "./errors.ts";
 export * from "./json_rpc.ts";
 export * from "./message_pack_rpc.ts";
+export * from "./peer.ts";
 export * from "./protocol.ts";
 export * from "./remote_stream.ts";
 export * from "./serve.ts";
 export * from "./session.ts";
+export * from "./session_options.ts";
 export * from "./types.ts";
 export * from "./validated.ts";
 export * from "./wire_types.ts";

@@ -1,6 +1,7 @@
 import type { Connection, Duplex, Listener, WaitOptions } from "../duplex.ts";
 import type { Handlers } from "./types.ts";
-import type { Session, SessionOptions } from "./session.ts";
+import type { Session } from "./session.ts";
+import type { SessionOptions } from "./session_options.ts";
 import { ConnectionClosedError } from "../duplex.ts";
 import { checkInteger } from "../_async/check.ts";
 import { sleep } from "../_async/wait.ts";

@@ -1,26 +1,8 @@
-import type { Context, Metadata } from "./context.ts";
-import type { Session } from "./session.ts";
 import type { RemoteStream } from "./remote_stream.ts";
 
 /** Any function, whatever its `this` and its parameters. */
 // deno-lint-ignore no-explicit-any
 export type AnyFunction = (this: any, ...args: any[]) => any;
-
-/** Options of one call. */
-export interface CallOptions {
-  /** Cancels the call here and at the peer: it rejects with the reason. */
-  signal?: AbortSignal;
-  /**
-   * The longest wait for the answer in milliseconds. It travels with the call,
-   * so that the peer stops too; then the call rejects with a `DOMException`
-   * named `TimeoutError`. For a stream: the wait until it starts.
-   *
-   * @default {Infinity}
-   */
-  timeout?: number;
-  /** Goes with the call, such as `{ traceparent }` or a token. */
-  metadata?: Metadata;
-}
 
 /** Names that no handler can have. */
 export type ReservedName = "then" | "constructor" | "__proto__" | `$${string}`;
@@ -92,25 +74,6 @@ export type NotifyMethods<T> = {
     : NotifyMethods<T[K]>;
 };
 
-/** What a {@linkcode Client} has besides the methods of its contract. */
-export interface ClientControls<T> extends AsyncDisposable {
-  /**
-   * The same client with options for the calls made through what it returns:
-   * `api.$with({ timeout: 1_000 }).add(1, 2)`.
-   */
-  readonly $with: (options: CallOptions) => Client<T>;
-  /** Calls without an answer; resolves when the message was accepted. */
-  readonly $notify: NotifyMethods<T>;
-  /** The connection: close, drain, describe, ping. */
-  readonly $session: Session;
-}
-
-/**
- * A typed proxy for the handlers of type `T` at the other side:
- * `client<typeof handlers>(duplex)`.
- */
-export type Client<T> = ClientMethods<T> & ClientControls<T>;
-
 /**
  * What {@linkcode serve} takes: functions, or objects of functions. Only own
  * enumerable properties count, and names that start with `$` are reserved.
@@ -121,30 +84,3 @@ export type Handlers<T> = {
     : T[K] extends object ? Handlers<T[K]>
     : never;
 };
-
-/**
- * A handler from a function that takes the {@linkcode Context} as its first
- * parameter, for arrow functions, which have no `this`.
- *
- * @example An arrow function with its context
- * ```ts
- * import { withContext } from "@sluice/ipc/rpc";
- *
- * const handlers = {
- *   wait: withContext((context, text: string) =>
- *     context.signal.aborted ? "" : text
- *   ),
- * };
- * if (typeof handlers.wait !== "function") throw new Error("No handler");
- * ```
- *
- * @param handler Takes the context, then the caller's arguments.
- * @returns The handler to list.
- */
-export function withContext<A extends unknown[], R>(
-  handler: (context: Context, ...args: A) => R,
-): (this: Context, ...args: A) => R {
-  return function (this: Context, ...args: A): R {
-    return handler(this, ...args);
-  };
-}
