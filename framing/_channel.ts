@@ -20,6 +20,7 @@ import { type Check, createCheck } from "./_validate.ts";
 const HIGH_WATER_MARK = 128 * 1024;
 const PARTIAL_FRAME_TIMEOUT = 30_000;
 const CLOSE_TIMEOUT = 5_000;
+const NO_OPTIONS: WaitOptions = {};
 
 /** The {@linkcode Channel} over any duplex. */
 export class MessageChannelOverDuplex<In, Out> implements Channel<In, Out> {
@@ -121,10 +122,8 @@ export class MessageChannelOverDuplex<In, Out> implements Channel<In, Out> {
 
   #send(message: Out, options?: WaitOptions): Promise<void> {
     if (this.#outbox.end !== undefined) throw this.#outbox.end;
-    if (options !== undefined || this.#timeout !== Infinity) {
-      options = { timeout: this.#timeout, ...options };
-      if (options.signal?.aborted) throw options.signal.reason;
-    }
+    options = this.#withDefaults(options);
+    if (options?.signal?.aborted) throw options.signal.reason;
     const payload = this.#encode(message);
     return this.#outbox.send(payload, this.#ownership, options);
   }
@@ -166,10 +165,14 @@ export class MessageChannelOverDuplex<In, Out> implements Channel<In, Out> {
   }
 
   receive(options?: WaitOptions): Promise<In> {
-    if (options !== undefined || this.#timeout !== Infinity) {
-      options = { timeout: this.#timeout, ...options };
-    }
-    return this.#inbox.receive(options);
+    return this.#inbox.receive(this.#withDefaults(options));
+  }
+
+  /** Undefined where nothing bounds the wait: the fast way. */
+  #withDefaults(options: WaitOptions | undefined): WaitOptions | undefined {
+    const { signal, timeout = this.#timeout } = options ?? NO_OPTIONS;
+    if (signal === undefined && timeout === Infinity) return undefined;
+    return { signal, timeout };
   }
 
   tryReceive(): In | undefined {
@@ -187,7 +190,7 @@ export class MessageChannelOverDuplex<In, Out> implements Channel<In, Out> {
         if (item !== NOTHING) {
           return Promise.resolve({ done: false, value: item });
         }
-        return this.#inbox.receive({ timeout: this.#timeout }).then(
+        return this.receive().then(
           (value) => ({ done: false, value }),
           (error) => {
             if (isCleanEnd(error)) return { done: true, value: undefined };
@@ -206,7 +209,7 @@ export class MessageChannelOverDuplex<In, Out> implements Channel<In, Out> {
     return new ReadableStream<In>({
       pull: async (controller) => {
         try {
-          controller.enqueue(await this.#inbox.receive());
+          controller.enqueue(await this.receive());
           for (;;) {
             const item = this.#inbox.take();
             if (item === NOTHING) return;

@@ -71,11 +71,15 @@ export class Outbox {
     options?: WaitOptions,
   ): Promise<void> {
     this.#batch.check(payload);
-    if (!this.#isFull) return this.#accept(payload, ownership);
-    if (ownership === "shared") {
+    const isFull = this.#isFull;
+    if (ownership === "shared" && isFull) {
       payload = payload.slice();
       ownership = "owned";
+    } else if (ownership === "borrowed" && options !== undefined) {
+      // What the stream was given can't be taken back when the time is over.
+      ownership = "shared";
     }
+    if (!isFull) return this.#accept(payload, ownership);
     return this.#waiting.add("Cannot send", { payload, ownership }, options);
   }
 

@@ -30,7 +30,8 @@ export interface Channel<In, Out> extends AsyncIterable<In>, AsyncDisposable {
    * Sends a message. What was sent in one turn leaves as one write.
    *
    * The message is encoded before this returns, so it may change afterwards;
-   * only large `bytes` payloads have to stay as they are until it resolves.
+   * only large `bytes` payloads have to stay as they are until it resolves. With
+   * a `timeout` or `signal` they are copied, as they can't be taken back.
    *
    * @param message The message.
    * @param options `timeout` and `signal` end the wait for room; then the

@@ -1,0 +1,146 @@
+// What a hostile peer costs: no more than the bytes that it sent.
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  channel,
+  contentLength,
+  FrameError,
+  type FrameFormat,
+  lengthPrefixed,
+  messagePack,
+  varint,
+} from "../framing/mod.ts";
+import { connectUnix, listenUnix } from "../socket/mod.ts";
+import { utf8 } from "./_framing.ts";
+import { temporaryDirectory } from "./_tools.ts";
+
+const CONNECTIONS = 10_000;
+
+/** Prefixes that promise much: refused, or the most that is allowed. */
+const PROMISES: Record<string, [FrameFormat, Uint8Array<ArrayBuffer>][]> = {
+  "4 GiB": [
+    [lengthPrefixed(), new Uint8Array([255, 255, 255, 255])],
+    [varint(), new Uint8Array([255, 255, 255, 255, 15])],
+    [contentLength(), utf8("Content-Length: 4294967295\r\n\r\n")],
+    [messagePack(), new Uint8Array([0xc6, 255, 255, 255, 255])],
+    [messagePack(), new Uint8Array([0xdd, 255, 255, 255, 255])],
+  ],
+  "16 MiB": [
+    [lengthPrefixed(), new Uint8Array([1, 0, 0, 0, 7])],
+    [varint(), new Uint8Array([0x80, 0x80, 0x80, 8, 7])],
+    [contentLength(), utf8("Content-Length: 16777216\r\n\r\n7")],
+    [messagePack(), new Uint8Array([0xc6, 0, 255, 255, 0, 7])],
+    [messagePack(), new Uint8Array([0xdd, 0, 255, 0, 0, 7])],
+  ],
+};
+
+function memory(): number {
+  (globalThis as { gc?: () => void }).gc?.();
+  const { rss } = Deno.memoryUsage();
+  return rss;
+}
+
+for (const [format, prefix] of PROMISES["4 GiB"]) {
+  const name = `${format.name} of ${prefix.length} bytes`;
+  Deno.test(`${CONNECTIONS} peers that promise 4 GiB are refused: ${name}`, () => {
+    const before = memory();
+    for (let i = 0; i < CONNECTIONS; i++) {
+      const decoder = format.createDecoder();
+      try {
+        decoder.push(prefix, () => {});
+        throw new Error("the prefix was taken");
+      } catch (error) {
+        assert(error instanceof FrameError && error.code === "too-long");
+      }
+    }
+    const grown = memory() - before;
+    assert(grown < 64e6, `memory grew by ${grown} bytes`);
+  });
+}
+
+for (const [format, prefix] of PROMISES["16 MiB"]) {
+  const name = `${format.name} of ${prefix.length} bytes`;
+  Deno.test(`${CONNECTIONS} frames that promise 16 MiB cost little: ${name}`, () => {
+    const before = memory();
+    const decoders = Array.from({ length: CONNECTIONS }, () => {
+      const decoder = format.createDecoder();
+      decoder.push(prefix, () => {});
+      return decoder;
+    });
+    const grown = memory() - before;
+    // 160 GiB were promised.
+    assert(grown < 100e6, `memory grew by ${grown} bytes`);
+    assert(decoders.every((decoder) => decoder.buffered > 0));
+  });
+}
+
+Deno.test(`${CONNECTIONS} open channels with a 4 GiB prefix each stay flat`, async () => {
+  const prefix = new Uint8Array([255, 255, 255, 255]);
+  const before = memory();
+  let refused = 0;
+  for (let i = 0; i < CONNECTIONS; i++) {
+    const hostile = channel({
+      readable: new ReadableStream<Uint8Array>({
+        pull: (controller) => controller.enqueue(prefix),
+      }, { highWaterMark: 0 }),
+      writable: new WritableStream(),
+    });
+    await hostile.receive().catch((error) => {
+      if (error instanceof FrameError && error.code === "too-long") refused++;
+    });
+  }
+  assertEquals(refused, CONNECTIONS);
+  const grown = memory() - before;
+  assert(grown < 150e6, `memory grew by ${grown} bytes`);
+});
+
+Deno.test({
+  name: "300 Unix sockets that promise much are refused or timed out",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await using directory = await temporaryDirectory();
+    const path = `${directory.path}/a.sock`;
+    await using listener = await listenUnix({ path });
+    const before = memory();
+    const codes = Promise.all(Array.from({ length: 300 }, async () => {
+      await using victim = channel(await listener.accept(), {
+        partialFrameTimeout: 50,
+      });
+      const error = await assertRejects(() => victim.receive(), FrameError);
+      return error.code;
+    }));
+    const peers = await Promise.all(
+      Array.from({ length: 300 }, async (_, i) => {
+        const connection = await connectUnix({ path });
+        const writer = connection.writable.getWriter();
+        writer.write(new Uint8Array([i % 2 === 0 ? 255 : 0, 255, 0, 0, 1]))
+          .catch(() => {});
+        return connection;
+      }),
+    );
+    const counts = Object.groupBy(await codes, (code) => code);
+    assertEquals(counts["too-long"]?.length, 150);
+    assertEquals(counts["timeout"]?.length, 150);
+    const grown = memory() - before;
+    assert(grown < 64e6, `memory grew by ${grown} bytes`);
+    for (const peer of peers) peer.abort();
+  },
+});
+
+Deno.test("a frame by single bytes is timed out, however steady they come", async () => {
+  const frame = new Uint8Array([0, 0, 1, 0, ...new Uint8Array(256)]);
+  let at = 0;
+  const slow = channel({
+    readable: new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        await new Promise((resolve) => setTimeout(resolve, 2));
+        controller.enqueue(frame.subarray(at, ++at));
+      },
+    }, { highWaterMark: 0 }),
+    writable: new WritableStream(),
+  }, { partialFrameTimeout: 30 });
+  const error = await assertRejects(() => slow.receive(), FrameError);
+  assertEquals(error.code, "timeout");
+  // The pull that was under way ends by itself.
+  await new Promise((resolve) => setTimeout(resolve, 5));
+});
