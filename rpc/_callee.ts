@@ -35,6 +35,10 @@ export class Callee {
   #queue: Queued[] = [];
   /** What the last message brought for the call that follows it. */
   #extras: { id: unknown; extras: Extras } | undefined;
+  #onUnsent = (error: unknown, token: unknown): void => {
+    const call = token as ServedCall;
+    this.#postError(call, call.id!, unsendable(call, error));
+  };
   /** No new calls. */
   draining = false;
 
@@ -268,10 +272,10 @@ export class Callee {
     this.#release(call);
     const { id } = call;
     if (id === undefined) return;
-    this.#post(
-      this.#link.wire.result(id, value),
-      (error) => this.#postError(call, id, unsendable(call, error)),
-    );
+    const message = this.#link.wire.result(id, value);
+    if (message !== undefined) {
+      this.#link.post(message, this.#onUnsent, call);
+    }
   }
 
   #fail(call: ServedCall, error: unknown): void {

@@ -6,8 +6,8 @@ import type { Extras, Link } from "./_link.ts";
 import type { Callbacks } from "./_callbacks.ts";
 import type { OutgoingCall } from "./session_options.ts";
 import type { IncomingStream } from "./_incoming_stream.ts";
-import type { OutgoingStream } from "./_outgoing_stream.ts";
 import { checkRef, violation } from "./_link.ts";
+import { type Passed, Pending, PendingCalls } from "./_pending.ts";
 import { checkTimeout, timeoutError } from "../_async/wait.ts";
 import { extractLive, hasLive, streamKind } from "./_values.ts";
 import { fromWireError } from "./_wire_error.ts";
@@ -18,28 +18,8 @@ import type { Handler } from "./_methods.ts";
 
 /** The longest delay that `setTimeout` takes. */
 const MAX_TIMER = 2 ** 31 - 1;
-/** MessagePack-RPC ids have 32 bits. */
-const MAX_ID = 2 ** 32 - 1;
 const NO_OPTIONS: CallOptions = {};
 const NO_METADATA: Metadata = {};
-
-interface Pending {
-  method: string;
-  resolve(value: unknown): void;
-  reject(error: unknown): void;
-  timeout: number;
-  /** Undoes the timer and the listener; `undefined` where there are none. */
-  clear: (() => void) | undefined;
-  stream: { stream: IncomingStream; kind: unknown } | undefined;
-  signal: AbortSignal | undefined;
-  /** What was passed along, to be taken back where nobody can get it. */
-  passed: Passed | undefined;
-}
-
-interface Passed {
-  streams: OutgoingStream[];
-  callbacks: number[];
-}
 
 /** Lets `for await` run over a call: `for await (const x of api.list())`. */
 function iterate(this: Promise<unknown>): AsyncIterator<unknown> {
@@ -61,14 +41,17 @@ function iterate(this: Promise<unknown>): AsyncIterator<unknown> {
   };
 }
 
+type Iterable = Promise<unknown> & Partial<AsyncIterable<unknown>>;
+
 /** Sends calls and settles them. */
 export class Caller {
   #link: Link;
   #streams: Streams;
   #callbacks: Callbacks;
-  #pending = new Map<CallId, Pending>();
-  #lastId = 0;
-  #wrapped = false;
+  #pending = new PendingCalls();
+  #onUnsent = (error: unknown, id: unknown): void => {
+    this.#fail(id as number, error, true);
+  };
   /** The peer takes no new calls. */
   peerIsDraining = false;
 
@@ -97,7 +80,7 @@ export class Caller {
         false,
         (call) => this.#start(method, call.params, call),
       );
-    Object.defineProperty(promise, Symbol.asyncIterator, { value: iterate });
+    (promise as Iterable)[Symbol.asyncIterator] = iterate;
     return promise;
   }
 
@@ -171,40 +154,26 @@ export class Caller {
         ),
       );
     }
-    return new Promise((resolve, reject) => {
-      const id = this.#nextId();
-      const pending: Pending = {
-        method,
-        resolve,
-        reject,
-        timeout,
-        clear: undefined,
-        stream: undefined,
-        signal,
-        passed: undefined,
-      };
-      const { wire } = this.#link;
-      // The id is known before anything is sent: an answer can't be too early.
-      this.#pending.set(id, pending);
-      try {
-        // The timer first: making one may run other tasks, even the answer's.
-        if (signal !== undefined || timeout !== Infinity) {
-          checkTimeout("timeout", timeout);
-          this.#watch(id, pending, signal, timeout);
-        }
-        let sent = params;
-        if (timeout !== Infinity || metadata !== undefined || hasLive(params)) {
-          sent = this.#prepare(id, pending, params, timeout, metadata);
-        }
-        this.#link.post(
-          wire.request(id, method, sent),
-          (error) => this.#fail(id, error, true),
-        );
-      } catch (error) {
-        this.#fail(id, error, true);
-        return;
+    const pending = new Pending(method, timeout, signal);
+    // It is known before anything is sent: an answer can't be too early.
+    this.#pending.add(pending);
+    const { id } = pending;
+    try {
+      let sent = params;
+      // The timer first: making one may run other tasks, even the answer's.
+      if (signal !== undefined || timeout !== Infinity) {
+        checkTimeout("timeout", timeout);
+        this.#watch(id, pending, signal, timeout);
       }
-    });
+      if (timeout !== Infinity || metadata !== undefined || hasLive(params)) {
+        sent = this.#prepare(id, pending, params, timeout, metadata);
+      }
+      const message = this.#link.wire.request(id, method, sent);
+      this.#link.post(message, this.#onUnsent, id);
+    } catch (error) {
+      this.#fail(id, error, true);
+    }
+    return pending.promise;
   }
 
   /** Sends what goes beside the call; returns the params to send. */
@@ -320,22 +289,10 @@ export class Caller {
     await this.#link.room();
   }
 
-  #nextId(): number {
-    do {
-      if (this.#lastId === MAX_ID) {
-        this.#lastId = 0;
-        this.#wrapped = true;
-      }
-      this.#lastId++;
-    } while (this.#wrapped && this.#pending.has(this.#lastId));
-    return this.#lastId;
-  }
-
   /** Ends the wait for `id`, if there is one. */
   #take(id: CallId): Pending | undefined {
-    const pending = this.#pending.get(id);
+    const pending = this.#pending.take(id);
     if (pending === undefined) return undefined;
-    this.#pending.delete(id);
     pending.clear?.();
     if (this.#pending.size === 0) this.#link.settled();
     return pending;
@@ -343,7 +300,7 @@ export class Caller {
 
   /** An answer for a call given up is late; for one never made, a lie. */
   #checkId(id: CallId): void {
-    if (typeof id !== "number" || (id > this.#lastId && !this.#wrapped)) {
+    if (!this.#pending.knew(id)) {
       throw violation(`Cannot read answer: call ${id} was never made`);
     }
   }
@@ -418,9 +375,7 @@ export class Caller {
 
   /** The connection ended. */
   close(error: unknown): void {
-    const all = [...this.#pending.values()];
-    this.#pending.clear();
-    for (const pending of all) {
+    for (const pending of this.#pending.clear()) {
       pending.clear?.();
       pending.reject(error);
     }

@@ -2,6 +2,7 @@
 
 import type { Wire } from "./protocol.ts";
 import type { CheckedOptions } from "./_options.ts";
+import type { Fail } from "./_outbox.ts";
 import type { Session } from "./session.ts";
 import { RpcError } from "./errors.ts";
 
@@ -12,13 +13,16 @@ export interface Link {
   readonly wire: Wire;
   /** Why no more can be sent, once that is so. */
   readonly ended: unknown;
-  /** Sends a message. Throws, or calls `fail`, where it has no encoding. */
-  post(message: unknown, fail?: (error: unknown) => void): void;
+  /**
+   * Sends a message. Throws, or calls `fail` with the token, where it has no
+   * encoding.
+   */
+  post(message: unknown, fail?: Fail, token?: unknown): void;
   /** Sends an extension's notification. */
   postExtension(
     name: ExtensionName,
     params: unknown[],
-    fail?: (error: unknown) => void,
+    fail?: Fail,
   ): void;
   /** Resolves when what was posted was accepted. */
   room(): Promise<void> | undefined;

@@ -3,10 +3,14 @@
 import { ConnectionClosedError } from "../duplex.ts";
 import type { Channel } from "../framing/mod.ts";
 
+/** Told of a message without an encoding, and the token that came with it. */
+export type Fail = (error: unknown, token: unknown) => void;
+
 interface Entry {
   message: unknown;
-  /** Told where the message has no encoding. */
-  fail: ((error: unknown) => void) | undefined;
+  fail: Fail | undefined;
+  /** Passed on to `fail`. */
+  token: unknown;
 }
 
 /** Whether the channel can't send any more, rather than not this message. */
@@ -41,18 +45,18 @@ export class Outbox {
   }
 
   /** Sends or queues. Throws, or calls `fail` later, where it can't encode. */
-  post(message: unknown, fail?: (error: unknown) => void): void {
+  post(message: unknown, fail?: Fail, token?: unknown): void {
     if (this.#closed) return;
     if (this.#entries.length === 0) {
       try {
         if (this.#channel.trySend(message)) return;
       } catch (error) {
         if (fail === undefined) throw error;
-        fail(error);
+        fail(error, token);
         return;
       }
     }
-    this.#entries.push({ message, fail });
+    this.#entries.push({ message, fail, token });
     if (!this.#draining) this.#drain();
   }
 
@@ -71,17 +75,17 @@ export class Outbox {
       const entries = this.#entries;
       let sent = 0;
       for (; sent < entries.length && !this.#closed; sent++) {
-        const { message, fail } = entries[sent];
+        const { message, fail, token } = entries[sent];
         try {
           if (this.#channel.trySend(message)) continue;
         } catch (error) {
-          fail?.(error);
+          fail?.(error, token);
           continue;
         }
         try {
           await this.#channel.send(message, { timeout: this.#stallTimeout });
         } catch (error) {
-          if (!isEnd(error)) fail?.(error);
+          if (!isEnd(error)) fail?.(error, token);
           else return this.#onBroken(error);
         }
         if (sent > 64) {

@@ -16,7 +16,7 @@ import { Callee } from "./_callee.ts";
 import { Caller } from "./_caller.ts";
 import { createClient, registerDirect } from "./_proxy.ts";
 import { Liveness } from "./_liveness.ts";
-import { Outbox } from "./_outbox.ts";
+import { type Fail, Outbox } from "./_outbox.ts";
 import { RpcError } from "./errors.ts";
 import { Streams } from "./_streams.ts";
 import { toWireError } from "./_wire_error.ts";
@@ -207,14 +207,14 @@ export class RpcSession implements Session, Link, WireEvents {
     }
   }
 
-  post(message: unknown, fail?: (error: unknown) => void): void {
-    this.#outbox.post(message, fail);
+  post(message: unknown, fail?: Fail, token?: unknown): void {
+    this.#outbox.post(message, fail, token);
   }
 
   postExtension(
     name: ExtensionName,
     params: unknown[],
-    fail?: (error: unknown) => void,
+    fail?: Fail,
   ): void {
     this.#outbox.post(this.wire.notification(name, params), fail);
   }
