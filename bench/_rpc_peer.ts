@@ -14,6 +14,24 @@ export const handlers = {
   },
 };
 
+/** A loop over messages: what a call costs without any RPC. */
+async function answerMessages(path: string): Promise<void> {
+  const listener = await listenUnix({ path });
+  console.log("ready");
+  for await (const connection of listener) {
+    const messages = channel<unknown[], unknown[]>(connection);
+    (async () => {
+      for (;;) {
+        let message: unknown[] | undefined = await messages.receive();
+        for (; message !== undefined; message = messages.tryReceive()) {
+          const [, id, , [a, b]] = message as [0, number, string, number[]];
+          messages.trySend([1, id, null, a + b]);
+        }
+      }
+    })().catch(() => {});
+  }
+}
+
 /** The bare loop: echoes frames, the writes of one turn as one. */
 async function echoFrames(path: string): Promise<void> {
   const listener = await listenUnix({ path });
@@ -34,6 +52,7 @@ async function echoFrames(path: string): Promise<void> {
 if (import.meta.main) {
   const [kind, path] = Deno.args;
   if (kind === "bare") await echoFrames(path);
+  else if (kind === "messages") await answerMessages(path);
   else {
     serve(await listenUnix({ path }), handlers, { onError() {} });
     console.log("ready");

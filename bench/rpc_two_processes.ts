@@ -1,5 +1,7 @@
-// Client and server in two processes on two cores, over a Unix socket, each
-// figure beside a bare framed loop of the same run:
+// Client and server in two processes on two cores, over a Unix socket, beside
+// two bare loops of the same run: `frames` moves bytes of the same length, and
+// `messages` encodes and decodes the same arrays, both with the writes of one
+// turn as one.
 //
 //   taskset -c 0 deno run -A bench/rpc_two_processes.ts
 
@@ -63,34 +65,42 @@ async function keepInFlight(
   await Promise.all(Array.from({ length: width }, one));
 }
 
-/** The same with frames: sends one for each that comes. */
-async function pumpFrames(
-  frames: Channel<Uint8Array, Uint8Array>,
+/** The same with a bare channel: sends one message for each that comes. */
+async function pump<T>(
+  messages: Channel<T, T>,
   total: number,
   width: number,
-  frame: Uint8Array,
+  make: (id: number) => T,
 ): Promise<void> {
   let sent = 0;
-  // Not awaited: who sends without reading may wait for ever.
-  for (; sent < width; sent++) frames.send(frame);
+  const send = () => {
+    const message = make(sent++);
+    // Not awaited: who sends without reading may wait for ever.
+    if (!messages.trySend(message)) messages.send(message);
+  };
+  while (sent < width) send();
   for (let received = 0; received < total;) {
-    await frames.receive();
+    await messages.receive();
     do {
       received++;
-      if (sent < total) {
-        sent++;
-        if (!frames.trySend(frame)) frames.send(frame);
-      }
-    } while (frames.tryReceive() !== undefined);
+      if (sent < total) send();
+    } while (messages.tryReceive() !== undefined);
   }
 }
 
 const directory = await Deno.makeTempDir();
 await using _bare = await startServer("bare", `${directory}/bare`);
+await using _messages = await startServer(
+  "messages",
+  `${directory}/messages`,
+);
 await using _rpc = await startServer("rpc", `${directory}/rpc`);
 const frames = channel<Uint8Array>(
   await connectUnix({ path: `${directory}/bare` }),
   { codec: bytes },
+);
+const messages = channel<unknown[]>(
+  await connectUnix({ path: `${directory}/messages` }),
 );
 const api = client<typeof handlers>(
   await connectUnix({ path: `${directory}/rpc` }),
@@ -99,48 +109,48 @@ const api = client<typeof handlers>(
 // As long as `[0, id, "add", [1, 2]]`.
 const small = new Uint8Array(13);
 const large = new Uint8Array(64 * 1024);
+const frame = () => small;
+const request = (id: number): unknown[] => [0, id, "add", [1, 2]];
+const add = () => api.add(1, 2);
+const echo = () => api.echo(large);
 
-const measurements: Record<
-  string,
-  [() => Promise<number>, () => Promise<number>]
-> = {
-  "sequential add(1, 2)": [
-    () =>
-      rate(SEQUENTIAL, async () => {
-        for (let n = 0; n < SEQUENTIAL; n++) {
-          await frames.send(small);
-          await frames.receive();
-        }
-      }),
-    () =>
-      rate(SEQUENTIAL, async () => {
-        for (let n = 0; n < SEQUENTIAL; n++) await api.add(1, 2);
-      }),
-  ],
-  "100 in flight": [
-    () => rate(PIPELINED, () => pumpFrames(frames, PIPELINED, 100, small)),
-    () =>
-      rate(PIPELINED, () => keepInFlight(PIPELINED, 100, () => api.add(1, 2))),
-  ],
-  "64 KiB echo, 16 in flight": [
-    () => rate(LARGE, () => pumpFrames(frames, LARGE, 16, large)),
-    () => rate(LARGE, () => keepInFlight(LARGE, 16, () => api.echo(large))),
-  ],
+/** Each with what it is measured against, the first one being the call. */
+const measurements: Record<string, Record<string, () => Promise<number>>> = {
+  "add(1, 2), one after the other": {
+    rpc: () => rate(SEQUENTIAL, () => keepInFlight(SEQUENTIAL, 1, add)),
+    frames: () => rate(SEQUENTIAL, () => pump(frames, SEQUENTIAL, 1, frame)),
+    messages: () =>
+      rate(SEQUENTIAL, () => pump(messages, SEQUENTIAL, 1, request)),
+  },
+  "add(1, 2), 100 in flight": {
+    rpc: () => rate(PIPELINED, () => keepInFlight(PIPELINED, 100, add)),
+    frames: () => rate(PIPELINED, () => pump(frames, PIPELINED, 100, frame)),
+    messages: () =>
+      rate(PIPELINED, () => pump(messages, PIPELINED, 100, request)),
+  },
+  "64 KiB echo, 16 in flight": {
+    rpc: () => rate(LARGE, () => keepInFlight(LARGE, 16, echo)),
+    frames: () => rate(LARGE, () => pump(frames, LARGE, 16, () => large)),
+  },
 };
 
-for (const [name, [bare, rpc]] of Object.entries(measurements)) {
-  await bare();
-  await rpc();
-  const rates: [number, number][] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    rates.push([await bare(), await rpc()]);
+for (const [name, ways] of Object.entries(measurements)) {
+  const rates: Record<string, number[]> = {};
+  for (let round = 0; round <= ROUNDS; round++) {
+    for (const [way, run] of Object.entries(ways)) {
+      const measured = await run();
+      if (round > 0) (rates[way] ??= []).push(measured); // the first warms up
+    }
   }
-  const ratio = median(rates.map(([bare, rpc]) => rpc / bare));
-  console.log(
-    `${name}: bare ${Math.round(median(rates.map(([bare]) => bare)))}/s, ` +
-      `rpc ${Math.round(median(rates.map(([, rpc]) => rpc)))}/s, ` +
-      `ratio ${ratio.toFixed(2)}`,
-  );
+  const { rpc, ...others } = rates;
+  console.log(`${name}: ${Math.round(median(rpc))}/s`);
+  for (const [way, bare] of Object.entries(others)) {
+    const ratio = median(rpc.map((value, round) => value / bare[round]));
+    console.log(
+      `  bare ${way}: ${Math.round(median(bare))}/s, ` +
+        `rpc has ${ratio.toFixed(2)} of it`,
+    );
+  }
 }
 const streamed: number[] = [];
 for (let round = 0; round <= ROUNDS; round++) {
@@ -155,4 +165,5 @@ console.log(
 );
 await api.$session.close();
 frames.abort();
+messages.abort();
 await Deno.remove(directory, { recursive: true });
