@@ -79,3 +79,14 @@ export function random(seed: number): () => number {
     return seed / 2 ** 32;
   };
 }
+
+/** Whether a program is on the path; a test that needs it is skipped if not. */
+export function hasProgram(name: string): boolean {
+  return (Deno.env.get("PATH") ?? "").split(":").some((directory) => {
+    try {
+      return Deno.statSync(`${directory}/${name}`).isFile;
+    } catch {
+      return false;
+    }
+  });
+}
