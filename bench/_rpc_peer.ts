@@ -3,6 +3,7 @@
 
 import { bytes, channel } from "../framing/mod.ts";
 import { serve } from "../rpc/mod.ts";
+import { listenShm } from "../shm/mod.ts";
 import { listenUnix } from "../socket/mod.ts";
 
 /** What every contender serves. */
@@ -54,7 +55,10 @@ if (import.meta.main) {
   if (kind === "bare") await echoFrames(path);
   else if (kind === "messages") await answerMessages(path);
   else {
-    serve(await listenUnix({ path }), handlers, { onError() {} });
+    const listener = kind === "shm"
+      ? await listenShm({ path })
+      : await listenUnix({ path });
+    serve(listener, handlers, { onError() {} });
     console.log("ready");
   }
 }

@@ -1,4 +1,5 @@
-// Client and server in two processes on two cores, over a Unix socket, beside
+// Client and server in two processes on two cores, over a Unix socket and over
+// shared memory, beside
 // two bare loops of the same run: `frames` moves bytes of the same length, and
 // `messages` encodes and decodes the same arrays, both with the writes of one
 // turn as one.
@@ -7,6 +8,7 @@
 
 import { bytes, type Channel, channel } from "../framing/mod.ts";
 import { client } from "../rpc/mod.ts";
+import { connectShm } from "../shm/mod.ts";
 import { connectUnix } from "../socket/mod.ts";
 import type { handlers } from "./_rpc_peer.ts";
 
@@ -102,6 +104,10 @@ const frames = channel<Uint8Array>(
 const messages = channel<unknown[]>(
   await connectUnix({ path: `${directory}/messages` }),
 );
+await using _shared = await startServer("shm", `${directory}/shm`);
+const shared = client<typeof handlers>(
+  await connectShm({ path: `${directory}/shm` }),
+);
 const api = client<typeof handlers>(
   await connectUnix({ path: `${directory}/rpc` }),
 );
@@ -113,6 +119,8 @@ const frame = () => small;
 const request = (id: number): unknown[] => [0, id, "add", [1, 2]];
 const add = () => api.add(1, 2);
 const echo = () => api.echo(large);
+const addShared = () => shared.add(1, 2);
+const echoShared = () => shared.echo(large);
 
 /** Each with what it is measured against, the first one being the call. */
 const measurements: Record<string, Record<string, () => Promise<number>>> = {
@@ -121,16 +129,19 @@ const measurements: Record<string, Record<string, () => Promise<number>>> = {
     frames: () => rate(SEQUENTIAL, () => pump(frames, SEQUENTIAL, 1, frame)),
     messages: () =>
       rate(SEQUENTIAL, () => pump(messages, SEQUENTIAL, 1, request)),
+    shm: () => rate(SEQUENTIAL, () => keepInFlight(SEQUENTIAL, 1, addShared)),
   },
   "add(1, 2), 100 in flight": {
     rpc: () => rate(PIPELINED, () => keepInFlight(PIPELINED, 100, add)),
     frames: () => rate(PIPELINED, () => pump(frames, PIPELINED, 100, frame)),
     messages: () =>
       rate(PIPELINED, () => pump(messages, PIPELINED, 100, request)),
+    shm: () => rate(PIPELINED, () => keepInFlight(PIPELINED, 100, addShared)),
   },
   "64 KiB echo, 16 in flight": {
     rpc: () => rate(LARGE, () => keepInFlight(LARGE, 16, echo)),
     frames: () => rate(LARGE, () => pump(frames, LARGE, 16, () => large)),
+    shm: () => rate(LARGE, () => keepInFlight(LARGE, 16, echoShared)),
   },
 };
 
@@ -147,8 +158,11 @@ for (const [name, ways] of Object.entries(measurements)) {
   for (const [way, bare] of Object.entries(others)) {
     const ratio = median(rpc.map((value, round) => value / bare[round]));
     console.log(
-      `  bare ${way}: ${Math.round(median(bare))}/s, ` +
-        `rpc has ${ratio.toFixed(2)} of it`,
+      way === "shm"
+        ? `  over shm: ${Math.round(median(bare))}/s, ` +
+          `${(1 / ratio).toFixed(2)} times as many`
+        : `  bare ${way}: ${Math.round(median(bare))}/s, ` +
+          `rpc has ${ratio.toFixed(2)} of it`,
     );
   }
 }
@@ -164,6 +178,7 @@ console.log(
   `stream of small items: ${Math.round(median(streamed.slice(1)))}/s`,
 );
 await api.$session.close();
+await shared.$session.close();
 frames.abort();
 messages.abort();
 await Deno.remove(directory, { recursive: true });

@@ -3,6 +3,7 @@
 import type { Connection, Duplex, Listener } from "../duplex.ts";
 import { ConnectionClosedError } from "../duplex.ts";
 import { connectUnix, listenUnix } from "../socket/mod.ts";
+import { connectShm, listenShm } from "../shm/mod.ts";
 import { connectTcp, listenTcp } from "../tcp/mod.ts";
 import {
   type Client,
@@ -14,6 +15,7 @@ import {
   type Server,
 } from "../rpc/mod.ts";
 import { ByteConnection } from "../_transport/connection.ts";
+import { noShm } from "./_shm.ts";
 import { temporaryDirectory } from "./_tools.ts";
 
 /** A listener, and a way to connect to it. */
@@ -161,6 +163,23 @@ export const transports: Transport[] = [
       return {
         listener,
         connect: () => connectUnix({ path }),
+        async [Symbol.asyncDispose]() {
+          await listener.close();
+          await directory[Symbol.asyncDispose]();
+        },
+      };
+    },
+  },
+  {
+    name: "shm:",
+    ignore: noShm,
+    async listen() {
+      const directory = await temporaryDirectory();
+      const path = `${directory.path}/rpc.sock`;
+      const listener = await listenShm({ path });
+      return {
+        listener,
+        connect: () => connectShm({ path }),
         async [Symbol.asyncDispose]() {
           await listener.close();
           await directory[Symbol.asyncDispose]();
