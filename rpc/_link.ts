@@ -38,7 +38,6 @@ export type ExtensionName =
   | "$end"
   | "$credit"
   | "$stop"
-  | "$retain"
   | "$release"
   | "$drain"
   | "$cancel";
