@@ -1,6 +1,11 @@
 // Programs that exist, and answer: Neovim, `deno lsp`, an MCP server, Python.
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import type { Duplex } from "../duplex.ts";
 import {
   client,
@@ -271,3 +276,38 @@ Deno.test({
     assertEquals((await peer.status).code, 0);
   },
 });
+
+for (
+  const { name, ignore, prints } of [
+    {
+      name: "rpc_neovim",
+      ignore: !hasProgram("nvim"),
+      prints: "line count: 1",
+    },
+    { name: "rpc_language_server", prints: "not assignable to type 'number'" },
+    {
+      name: "rpc_mcp_server",
+      ignore: !canInstall(MCP),
+      prints: "Echo: hello from Deno",
+    },
+    {
+      name: "rpc_python",
+      ignore: python === undefined,
+      prints: "HELLO PYTHON",
+    },
+  ]
+) {
+  Deno.test({
+    name: `examples/${name}.ts runs as it is`,
+    ignore: ignore ?? false,
+    async fn() {
+      const example = new URL(`../examples/${name}.ts`, import.meta.url);
+      const { success, stdout } = await new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", example.pathname],
+        stderr: "inherit",
+      }).output();
+      assert(success);
+      assertStringIncludes(new TextDecoder().decode(stdout), prints);
+    },
+  });
+}

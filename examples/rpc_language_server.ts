@@ -1,0 +1,64 @@
+// Asks a language server what is wrong with a file. Any server that speaks over
+// stdio will do; this one comes with Deno.
+//
+//   deno run -A examples/rpc_language_server.ts
+
+import { client, jsonRpc } from "@sluice/ipc/rpc";
+
+interface LanguageServer {
+  initialize(params: object): { serverInfo?: { name: string } };
+  initialized(params: object): void;
+  "textDocument/didOpen"(params: object): void;
+  shutdown(): null;
+  exit(): void;
+}
+
+interface Diagnostics {
+  diagnostics: { message: string; range: { start: { line: number } } }[];
+}
+
+const process = new Deno.Command(Deno.execPath(), {
+  args: ["lsp"],
+  stdin: "piped",
+  stdout: "piped",
+  stderr: "null",
+}).spawn();
+
+const found = Promise.withResolvers<Diagnostics>();
+await using server = client<LanguageServer>(
+  { readable: process.stdout, writable: process.stdin },
+  {
+    protocol: jsonRpc({ frame: "content-length" }),
+    timeout: 30_000,
+    handlers: {
+      "textDocument/publishDiagnostics"(params: Diagnostics) {
+        if (params.diagnostics.length > 0) found.resolve(params);
+      },
+      "client/registerCapability": () => null,
+    },
+  },
+);
+
+const { serverInfo } = await server.initialize({
+  processId: Deno.pid,
+  rootUri: null,
+  capabilities: {},
+  initializationOptions: { enable: true },
+});
+await server.$notify.initialized({});
+await server.$notify["textDocument/didOpen"]({
+  textDocument: {
+    uri: `file://${await Deno.makeTempDir()}/wrong.ts`,
+    languageId: "typescript",
+    version: 1,
+    text: 'const n: number = "text";\nexport { n };\n',
+  },
+});
+
+for (const { message, range } of (await found.promise).diagnostics) {
+  console.log(`${serverInfo?.name}, line ${range.start.line + 1}: ${message}`);
+}
+
+await server.shutdown();
+await server.$notify.exit();
+await process.status;
