@@ -129,16 +129,20 @@ export class MessageChannelOverDuplex<In, Out> implements Channel<In, Out> {
   }
 
   /** Messages that are checked asynchronously still leave in order. */
-  #sendInOrder(checked: Out | Promise<Out>, options?: WaitOptions) {
-    const earlier = this.#checks;
-    const sent = Promise.all([checked, earlier]).then(([message]) =>
-      this.#send(message, options)
+  #sendInOrder(
+    checked: Out | Promise<Out>,
+    options?: WaitOptions,
+  ): Promise<void> {
+    const accepted = Promise.allSettled([checked, this.#checks]).then(
+      ([result]) => {
+        if (this.#checks === checks) this.#checks = undefined;
+        if (result.status === "rejected") throw result.reason;
+        return { sent: this.#send(result.value, options) };
+      },
     );
-    const settled = Promise.allSettled([checked, earlier]).then(() => {
-      if (this.#checks === settled) this.#checks = undefined;
-    });
-    this.#checks = settled;
-    return sent;
+    const checks = accepted.catch(() => {}); // the sender learns of it
+    this.#checks = checks;
+    return accepted.then(({ sent }) => sent);
   }
 
   trySend(message: Out): boolean {

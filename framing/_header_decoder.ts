@@ -1,7 +1,7 @@
 import type { FrameLimits } from "./format.ts";
 import { BaseDecoder } from "./_base_decoder.ts";
 import { checkLength } from "./_limits.ts";
-import { PartialFrame } from "./_partial_frame.ts";
+import { PromisedFrame } from "./_promised_frame.ts";
 
 /** Reads the header that tells how long the payload is. One per decoder. */
 export interface LengthHeader {
@@ -25,7 +25,7 @@ export class HeaderDecoder extends BaseDecoder {
   #scratch: Uint8Array | undefined;
   #held = 0;
   /** The payload that spans chunks; `#length` is -1 outside of one. */
-  #partial = new PartialFrame();
+  #partial = new PromisedFrame();
   #length = -1;
 
   constructor(header: LengthHeader, limits?: FrameLimits) {
@@ -134,7 +134,7 @@ export class HeaderDecoder extends BaseDecoder {
   }
 
   protected override drop(): void {
-    this.#partial.take();
+    this.#partial.drop();
     this.#held = 0;
     this.#length = -1;
   }

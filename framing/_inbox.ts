@@ -140,24 +140,39 @@ export class Inbox<In> {
     if (this.#checks === undefined && !(item instanceof Promise)) {
       return this.#deliver(item);
     }
-    const checks = Promise.all([item, this.#checks]).then(
-      ([message]) => this.#deliver(message),
-      (error) => this.#deliver(new Refused(invalidMessage("decode", error))),
-    ).finally(() => {
+    this.#deliverInOrder(item);
+  };
+
+  /** An async check may be done before that of an earlier message. */
+  #deliverInOrder(item: In | Refused | Promise<In | Refused>): void {
+    const checks = Promise.allSettled([item, this.#checks]).then(([result]) => {
+      this.#deliver(
+        result.status === "fulfilled"
+          ? result.value
+          : new Refused(invalidMessage("decode", result.reason)),
+      );
       if (this.#checks === checks) this.#checks = undefined;
     });
     this.#checks = checks;
-  };
+  }
 
   #deliver(item: In | Refused): void {
     if (this.end !== undefined) return;
     if (item instanceof Refused && this.#parts.onInvalid !== undefined) {
-      return this.#parts.onInvalid(item.error);
+      return this.#reportInvalid(item.error);
     }
     const waiting = this.#waiting.shift();
     if (waiting === undefined) this.#queue[this.#tail++] = item;
     else if (item instanceof Refused) waiting.reject(item.error);
     else waiting.resolve(item);
+  }
+
+  #reportInvalid(error: FrameError): void {
+    try {
+      this.#parts.onInvalid!(error);
+    } catch (thrown) {
+      this.#parts.onFail(thrown);
+    }
   }
 
   /** Watches a frame that is partial while the peer is waited for. */

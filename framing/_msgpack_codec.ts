@@ -7,6 +7,10 @@ import { Extensions } from "./_msgpack_extensions.ts";
 /** An encoder's buffer never shrinks: above this, in bytes, a new one is made. */
 const MAX_KEPT_BUFFER = 1024 * 1024;
 
+/** A decoder holds on to its last input: above this, in bytes, it is made to let go. */
+const MAX_KEPT_INPUT = 64 * 1024;
+const NIL = new Uint8Array([0xc0]);
+
 /** MessagePack by `@msgpack/msgpack`, with its buffers reused. */
 export class MsgpackCodec implements Codec<unknown> {
   readonly name = "msgpack";
@@ -88,6 +92,8 @@ export class MsgpackCodec implements Codec<unknown> {
           : `${payload.length - end} bytes follow the value`,
       );
     }
-    return this.#decoder.decode(payload);
+    const value = this.#decoder.decode(payload);
+    if (payload.length > MAX_KEPT_INPUT) this.#decoder.decode(NIL);
+    return value;
   }
 }

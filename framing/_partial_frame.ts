@@ -2,8 +2,8 @@ const EMPTY = new Uint8Array(0);
 const SMALLEST = 256;
 
 /**
- * A frame that comes in pieces. It grows with what arrived, at most to `limit`,
- * so that a prefix alone costs its sender's peer nothing.
+ * A frame of unknown length that comes in pieces. It grows with what arrived, at
+ * most to `limit`.
  */
 export class PartialFrame {
   #bytes = EMPTY;
@@ -12,8 +12,8 @@ export class PartialFrame {
   append(piece: Uint8Array, limit: number): void {
     const needed = this.length + piece.length;
     if (needed > this.#bytes.length) {
-      const size = Math.max(needed, 2 * this.#bytes.length, SMALLEST);
-      const grown = new Uint8Array(Math.max(needed, Math.min(size, limit)));
+      const size = Math.min(Math.max(2 * needed, SMALLEST), limit);
+      const grown = new Uint8Array(Math.max(needed, size));
       grown.set(this.view());
       this.#bytes = grown;
     }

@@ -5,12 +5,15 @@ import {
   assertStrictEquals,
   assertThrows,
 } from "@std/assert";
+import { assertType, type IsExact } from "@std/testing/types";
 import { ConnectionClosedError, type Duplex } from "../duplex.ts";
 import {
   bytes,
+  type Channel,
   channel,
   type ChannelOptions,
   contentLength,
+  delimited,
   encodeFrame,
   FrameError,
   json,
@@ -545,4 +548,60 @@ Deno.test("channel holds one chunk's messages for a slow consumer, not more", as
   await new Promise((resolve) => setTimeout(resolve, 5));
   assertEquals(pulls, 2);
   await input.close();
+});
+
+Deno.test("an invalid message that is found early does not overtake others", async () => {
+  const later = Promise.withResolvers<boolean>();
+  const [left, right] = pair<string>({
+    validate: {
+      in: (message) =>
+        message === "slow" ? later.promise : Promise.resolve(false),
+    },
+  });
+  left.send("slow");
+  left.send("refused");
+  const first = right.receive();
+  const second = assertRejects(() => right.receive(), FrameError);
+  setTimeout(() => later.resolve(true), 1);
+  assertEquals(await first, "slow");
+  await second;
+  await Promise.all([left.close(), right.close()]);
+});
+
+Deno.test("onInvalid that throws ends the channel with its error as the cause", async () => {
+  const cause = new Error("thrown by onInvalid");
+  const input = channel(wire([utf8("{\n")], false).duplex, {
+    format: lines(),
+    codec: json,
+    onInvalid: () => {
+      throw cause;
+    },
+  });
+  const error = await assertRejects(
+    () => input.receive(),
+    ConnectionClosedError,
+  );
+  assertStrictEquals(error.cause, cause);
+});
+
+Deno.test("channel sends a large bytes payload of a format with a trailer", async () => {
+  const [left, right] = pair<Uint8Array>({
+    format: delimited(new Uint8Array([1, 2])),
+    codec: bytes,
+  });
+  const sent = left.send(new Uint8Array(100_000));
+  assertEquals((await right.receive()).length, 100_000);
+  await sent;
+  await Promise.all([left.close(), right.close()]);
+});
+
+Deno.test("channel types its messages by the codec or by its parameters", () => {
+  const text_ = () => channel(duplexPair()[0], { codec: text });
+  assertType<IsExact<ReturnType<typeof text_>, Channel<string, string>>>(true);
+  const plain = () => channel(duplexPair()[0]);
+  assertType<IsExact<ReturnType<typeof plain>, Channel<unknown, unknown>>>(
+    true,
+  );
+  const both = () => channel<number, string>(duplexPair()[0], { codec: json });
+  assertType<IsExact<ReturnType<typeof both>, Channel<number, string>>>(true);
 });

@@ -10,7 +10,7 @@ import {
   lines,
   text,
 } from "../framing/mod.ts";
-import { listenUnix } from "../socket/mod.ts";
+import { connectUnix, listenUnix } from "../socket/mod.ts";
 import { Random } from "./_random.ts";
 import {
   hasProgram,
@@ -164,3 +164,52 @@ test(
     assert(theirs < 100e6, `the receiver grew by ${theirs} bytes`);
   },
 );
+
+test(
+  "channel speaks through a child's stdin and stdout",
+  !unix || !hasProgram("cat"),
+  async () => {
+    const child = new Deno.Command("cat", { stdin: "piped", stdout: "piped" })
+      .spawn();
+    const both = channel<number>({
+      readable: child.stdout,
+      writable: child.stdin,
+    });
+    for (let i = 0; i < 1000; i++) both.send(i);
+    for (let i = 0; i < 1000; i++) assertEquals(await both.receive(), i);
+    await both.close();
+    await both.closed;
+    assertEquals((await child.status).code, 0);
+  },
+);
+
+test("channel takes a Deno.Conn as it is", !unix, async () => {
+  await using directory = await temporaryDirectory();
+  const path = `${directory.path}/a.sock`;
+  using listener = Deno.listen({ transport: "unix", path });
+  const [left, right] = await Promise.all([
+    Deno.connect({ transport: "unix", path }),
+    listener.accept(),
+  ]).then((conns) => conns.map((conn) => channel<number>(conn)));
+  for (let i = 0; i < 100; i++) left.send(i);
+  const closing = left.close();
+  assertEquals((await Array.fromAsync(right)).length, 100);
+  await Promise.all([closing, right.close()]);
+});
+
+test("both ends of a connection may close at once", !unix, async () => {
+  await using directory = await temporaryDirectory();
+  const path = `${directory.path}/a.sock`;
+  await using listener = await listenUnix({ path });
+  for (let round = 0; round < 20; round++) {
+    const [left, right] = await Promise.all([
+      connectUnix({ path }),
+      listener.accept(),
+    ]).then((connections) => connections.map((one) => channel<number>(one)));
+    left.send(1);
+    right.send(2);
+    await Promise.all([left.receive(), right.receive()]);
+    await Promise.all([left.close(), right.close()]);
+    await Promise.all([left.closed, right.closed]);
+  }
+});

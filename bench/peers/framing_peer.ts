@@ -1,6 +1,6 @@
 // One end of the measurements of framing_throughput.ts.
 //
-// usage: framing_peer.ts ROLE WAY PATH COUNT
+// usage: framing_peer.ts ROLE WAY PATH COUNT [BYTES]
 //   ROLE  send, receive (one way); call, answer (round trips)
 //   WAY   bare, streams, bytes, msgpack
 
@@ -13,13 +13,15 @@ import {
   lengthPrefixed,
   msgpack,
 } from "../../framing/mod.ts";
+import type { Duplex } from "../../duplex.ts";
 import { connectUnix, listenUnix } from "../../socket/mod.ts";
 
-const [role, way, path, countText] = Deno.args;
+const [role, way, path, countText, bytesText = "64"] = Deno.args;
 const count = Number(countText);
 const warmUp = Math.floor(count / 5);
 const format = lengthPrefixed();
-const payload = new Uint8Array(64).fill(7);
+const payload = new Uint8Array(Number(bytesText)).fill(7);
+const frameLength = payload.length + 4;
 const message = { id: 12345, method: "compute", params: [1, 2.5, "three"] };
 const codec = way === "msgpack" ? msgpack : bytes;
 
@@ -59,12 +61,23 @@ async function writeAll(conn: Deno.Conn, data: Uint8Array): Promise<void> {
   while (at < data.length) at += await conn.write(data.subarray(at));
 }
 
+/** Both ways of a connection through the two streams. */
+function streams(connection: Duplex) {
+  const encoder = new FrameEncoderStream(format);
+  encoder.readable.pipeTo(connection.writable).catch(() => {});
+  return {
+    writer: encoder.writable.getWriter(),
+    reader: connection.readable.pipeThrough(new FrameDecoderStream(format))
+      .getReader(),
+  };
+}
+
 const runs: Record<string, () => Promise<void>> = {
   // The same bytes by the runtime alone, in pieces of 64 KiB.
   async "send bare"() {
     const conn = await openConn();
     const frame = encodeFrame(format, payload);
-    const perPiece = Math.floor(65536 / frame.length);
+    const perPiece = Math.max(1, Math.floor(65536 / frame.length));
     const piece = new Uint8Array(perPiece * frame.length);
     for (let i = 0; i < perPiece; i++) piece.set(frame, i * frame.length);
     for (let sent = 0; sent < count + warmUp; sent += perPiece) {
@@ -78,9 +91,11 @@ const runs: Record<string, () => Promise<void>> = {
     let received = 0, start = 0;
     for (let size; (size = await conn.read(buffer)) !== null;) {
       received += size;
-      if (start === 0 && received > warmUp * 68) start = performance.now();
+      if (start === 0 && received > warmUp * frameLength) {
+        start = performance.now();
+      }
     }
-    report(received / 68 - warmUp, performance.now() - start);
+    report(received / frameLength - warmUp, performance.now() - start);
     conn.close();
   },
   async "send streams"() {
@@ -144,6 +159,29 @@ const runs: Record<string, () => Promise<void>> = {
       await conn.write(buffer.subarray(0, size));
     }
     conn.close();
+  },
+  async "call streams"() {
+    const connection = await openConnection();
+    const { writer, reader } = streams(connection);
+    let start = 0;
+    for (let i = 0; i < count + warmUp; i++) {
+      if (i === warmUp) start = performance.now();
+      writer.write(payload);
+      await reader.read();
+    }
+    report(count, performance.now() - start);
+    await writer.close();
+    await reader.read();
+    await connection.close();
+  },
+  async "answer streams"() {
+    const connection = await openConnection();
+    const { writer, reader } = streams(connection);
+    for (let next; !(next = await reader.read()).done;) {
+      writer.write(next.value);
+    }
+    await writer.close();
+    await connection.close();
   },
   async "call channel"() {
     const both = channel<unknown>(await openConnection(), { codec });
