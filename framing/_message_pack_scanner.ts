@@ -42,20 +42,25 @@ const BODY_BYTES = [
 /** Finds where a value ends. It goes on at any byte where the last piece ended. */
 export class MessagePackScanner {
   #limits: ScanLimits;
-  /** Values that each open array or map still needs. */
+  /** For each open array or map but the last: values that it still needs. */
   #open: number[];
   #depth = 0;
-  /** Values begun or awaited. All but those begun take at least a byte each. */
-  #pending = 1;
+  /** Values that the innermost array or map still needs; 1 outside of all. */
+  #left = 1;
+  /** Values that did not begin yet: at least so many bytes must follow. */
+  #awaited = 1;
+  /** Bytes of this value in earlier pieces. */
   #length = 0;
+  /** Bytes of a str, bin or ext that must follow. */
   #skip = 0;
+  /** A head byte whose length is not whole yet. */
   #head = NO_HEAD;
   #lengthBytes = 0;
   #size = 0;
 
   constructor(limits: ScanLimits) {
     this.#limits = { ...limits };
-    this.#open = new Array(Math.min(limits.maxDepth, 1024)).fill(0);
+    this.#open = new Array(limits.maxDepth).fill(0);
   }
 
   /** The most bytes of the next value. */
@@ -66,7 +71,7 @@ export class MessagePackScanner {
   /** Starts over. */
   reset(): void {
     this.#depth = this.#length = this.#skip = 0;
-    this.#pending = 1;
+    this.#left = this.#awaited = 1;
     this.#head = NO_HEAD;
   }
 
@@ -75,103 +80,94 @@ export class MessagePackScanner {
    * before; then the next call goes on with the bytes that follow.
    */
   scan(bytes: Uint8Array, start: number, end: number): number {
+    const { maxLength, maxDepth } = this.#limits;
+    const open = this.#open;
+    const earlier = this.#length - start;
     let at = start;
-    while (at < end) {
-      if (this.#skip > 0) {
-        const step = Math.min(this.#skip, end - at);
-        this.#skip -= step;
+    let depth = this.#depth, left = this.#left, awaited = this.#awaited;
+    let skip = this.#skip, head = this.#head;
+    let lengthBytes = this.#lengthBytes, size = this.#size;
+    for (;;) {
+      if (skip > 0) {
+        const step = Math.min(skip, end - at);
         at += step;
-        if (this.#skip > 0) break;
-        if (this.#endValue()) return this.#done(at);
-        continue;
-      }
-      const byte = bytes[at++];
-      if (this.#head !== NO_HEAD) {
-        this.#size = this.#size * 256 + byte;
-        if (--this.#lengthBytes > 0) continue;
-        const head = this.#head;
-        this.#head = NO_HEAD;
-        if (this.#sized(head, this.#size, this.#length + at - start)) {
-          return this.#done(at);
+        skip -= step;
+        if (skip > 0) break;
+      } else {
+        if (head === NO_HEAD) {
+          if (at === end) break;
+          head = bytes[at++];
+          awaited--;
+          size = 0;
+          lengthBytes = head >= 0xc4 && head < 0xe0
+            ? LENGTH_BYTES[head - 0xc4]
+            : 0;
         }
-        continue;
+        for (; lengthBytes > 0 && at < end; lengthBytes--) {
+          size = size * 256 + bytes[at++];
+        }
+        if (lengthBytes > 0) break;
+        let values = 0;
+        if (head < 0x80 || head >= 0xe0) { // an integer in the head itself
+        } else if (head < 0x90) values = 2 * (head & 15);
+        else if (head < 0xa0) values = head & 15;
+        else if (head < 0xc0) skip = head & 31;
+        else if (head >= 0xde) values = 2 * size;
+        else if (head >= 0xdc) values = size;
+        else if (head >= 0xc4) skip = size + BODY_BYTES[head - 0xc4];
+        else if (head === 0xc1) throw beginsNoValue();
+        head = NO_HEAD;
+        if (skip > 0 || values > 0) {
+          awaited += values;
+          const least = earlier + at + skip + awaited;
+          if (least > maxLength) throw this.#tooLong(least);
+        }
+        if (values > 0) {
+          if (depth === maxDepth) throw tooDeep(maxDepth);
+          open[depth++] = left;
+          left = values;
+        }
+        if (skip > 0 || values > 0) continue;
       }
-      if (byte < 0x80 || byte >= 0xe0) { // fixint
-        if (this.#endValue()) return this.#done(at);
-      } else if (this.#begin(byte, this.#length + at - start)) {
-        return this.#done(at);
+      // A value has ended, and with it the arrays and maps that it completes.
+      while (--left === 0) {
+        if (depth === 0) {
+          this.reset();
+          return at;
+        }
+        left = open[--depth];
       }
     }
-    this.#length += at - start;
+    this.#length = earlier + at;
+    this.#depth = depth;
+    this.#left = left;
+    this.#awaited = awaited;
+    this.#skip = skip;
+    this.#head = head;
+    this.#lengthBytes = lengthBytes;
+    this.#size = size;
     return -1;
   }
 
-  #done(at: number): number {
-    this.reset();
-    return at;
-  }
-
-  /** Takes a head byte. Returns whether the whole value ends with it. */
-  #begin(byte: number, read: number): boolean {
-    if (byte < 0x90) return this.#openContainer(2 * (byte & 15), read);
-    if (byte < 0xa0) return this.#openContainer(byte & 15, read);
-    if (byte < 0xc0) return this.#body(byte & 31, read);
-    if (byte === 0xc1) throw malformedValue("the byte 0xc1 begins no value");
-    if (byte < 0xc4) return this.#endValue();
-    const lengthBytes = LENGTH_BYTES[byte - 0xc4];
-    if (lengthBytes === 0) return this.#body(BODY_BYTES[byte - 0xc4], read);
-    this.#head = byte;
-    this.#lengthBytes = lengthBytes;
-    this.#size = 0;
-    return false;
-  }
-
-  #sized(head: number, size: number, read: number): boolean {
-    if (head >= 0xde) return this.#openContainer(2 * size, read);
-    if (head >= 0xdc) return this.#openContainer(size, read);
-    return this.#body(size + BODY_BYTES[head - 0xc4], read);
-  }
-
-  #body(size: number, read: number): boolean {
-    this.#check(read + size + this.#pending - this.#depth - 1);
-    this.#skip = size;
-    return size === 0 && this.#endValue();
-  }
-
-  #openContainer(values: number, read: number): boolean {
-    this.#check(read + values + this.#pending - this.#depth - 1);
-    if (values === 0) return this.#endValue();
-    if (this.#depth >= this.#limits.maxDepth) {
-      throw malformedValue(
-        `the value is nested deeper than maxDepth ${this.#limits.maxDepth}`,
-      );
-    }
-    this.#pending += values;
-    this.#open[this.#depth++] = values;
-    return false;
-  }
-
-  #check(least: number): void {
-    if (least <= this.#limits.maxLength) return;
-    throw new FrameError(
+  #tooLong(least: number): FrameError {
+    return new FrameError(
       `Cannot decode frame: a value of at least ${least} bytes exceeds ` +
         `${this.#limits.bound} ${this.#limits.maxLength}`,
       { code: "too-long" },
     );
   }
-
-  /** Closes what ends with the value. Returns whether that is everything. */
-  #endValue(): boolean {
-    this.#pending--;
-    while (this.#depth > 0) {
-      if (--this.#open[this.#depth - 1] > 0) return false;
-      this.#depth--;
-      this.#pending--;
-    }
-    return true;
-  }
 }
 
-function malformedValue(what: string): FrameError {
-  return new FrameError(`Cannot decode frame: ${what}`, { code: "malformed" });
+function beginsNoValue(): FrameError {
+  return new FrameError(
+    "Cannot decode frame: the byte 0xc1 begins no MessagePack value",
+    { code: "malformed" },
+  );
+}
+
+function tooDeep(maxDepth: number): FrameError {
+  return new FrameError(
+    `Cannot decode frame: the value is nested deeper than maxDepth ${maxDepth}`,
+    { code: "malformed" },
+  );
 }

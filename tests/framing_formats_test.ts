@@ -451,7 +451,7 @@ Deno.test("messagePack refuses what can't fit from its header", () => {
   refuses(format, many, "too-long", "maxFrameLength 1000000", {
     maxFrameLength: 1_000_000,
   });
-  refuses(format, bytes(0xc1), "malformed", "0xc1 begins no value");
+  refuses(format, bytes(0xc1), "malformed", "0xc1 begins no MessagePack value");
 });
 
 Deno.test("messagePack refuses deep nesting without recursion", () => {
