@@ -2,7 +2,7 @@
 
 import type { RingParts } from "./_ring_layout.ts";
 import { longestRecord, RECORD_HEADER, TAIL } from "./_ring_layout.ts";
-import { corrupt, TSO, WORD_COPY_MAX } from "./_ring_writer_core.ts";
+import { corrupt, longsOf, TSO, WORD_COPY_MAX } from "./_ring_writer_core.ts";
 
 /** There is no record yet. */
 const NONE = -1;
@@ -26,7 +26,7 @@ export class RingReaderCore {
   /** The record's size that `peek` gave out, or 0. */
   #peeked = 0;
   #target: Uint8Array | undefined;
-  #targetWords: BigInt64Array | undefined;
+  #targetLongs: BigInt64Array | undefined;
 
   constructor(parts: RingParts) {
     this.#words = parts.words;
@@ -111,19 +111,35 @@ export class RingReaderCore {
     if (length > into.length) {
       throw tooLong(length, into.length);
     }
-    const from = (this.#tail & this.#mask) + RECORD_HEADER;
-    if (length <= WORD_COPY_MAX) {
-      if (into !== this.#target) this.#adopt(into);
-      const target = this.#targetWords;
-      if (target !== undefined && (length & 7) === 0) {
-        copyWords(this.#longs, from >> 3, target, 0, length >> 3);
-      } else {
-        const bytes = this.#bytes;
-        for (let i = 0; i < length; i++) into[i] = bytes[from + i];
-      }
-    } else into.set(this.#bytes.subarray(from, from + length));
+    const at = this.#tail & this.#mask;
+    this.#copy(at + RECORD_HEADER, length, into, 0);
     this.#skip(length);
     return length;
+  }
+
+  /** Copies `length` bytes of the ring to byte `to` of `into`. */
+  #copy(from: number, length: number, into: Uint8Array, to: number): void {
+    if (length > WORD_COPY_MAX) {
+      into.set(this.#bytes.subarray(from, from + length), to);
+      return;
+    }
+    if (into !== this.#target) {
+      this.#target = into;
+      this.#targetLongs = undefined;
+    } else if (((length | to) & 7) === 0) {
+      // It came before, so a view of its words may be worth its 400 ns.
+      const target = this.#targetLongs ??= longsOf(into);
+      if (target !== undefined) {
+        const longs = this.#longs;
+        const first = from >> 3;
+        const start = to >> 3;
+        const count = length >> 3;
+        for (let i = 0; i < count; i++) target[start + i] = longs[first + i];
+        return;
+      }
+    }
+    const bytes = this.#bytes;
+    for (let i = 0; i < length; i++) into[to + i] = bytes[from + i];
   }
 
   /** Copies records into `into`, each at a multiple of 8; their count. */
@@ -132,8 +148,6 @@ export class RingReaderCore {
     lengths: Int32Array | number[],
     most: number,
   ): number {
-    if (into !== this.#target) this.#adopt(into);
-    const target = this.#targetWords;
     let count = 0;
     let to = 0;
     while (count < most) {
@@ -144,23 +158,12 @@ export class RingReaderCore {
         throw tooLong(length, into.length);
       }
       const from = (this.#tail & this.#mask) + RECORD_HEADER;
-      if (
-        target !== undefined && length <= WORD_COPY_MAX && (length & 7) === 0
-      ) copyWords(this.#longs, from >> 3, target, to >> 3, length >> 3);
-      else into.set(this.#bytes.subarray(from, from + length), to);
+      this.#copy(from, length, into, to);
       this.#skip(length);
       lengths[count++] = length;
       to += (length + 7) & ~7;
     }
     return count;
-  }
-
-  /** Keeps the words of a buffer that comes again and again. */
-  #adopt(into: Uint8Array): void {
-    this.#target = into;
-    this.#targetWords = into.byteOffset % 8 === 0
-      ? new BigInt64Array(into.buffer, into.byteOffset, into.length >> 3)
-      : undefined;
   }
 
   /** A view of the next record in the ring, good until `release`. */
@@ -204,16 +207,6 @@ export class RingReaderCore {
     }
     return filled;
   }
-}
-
-function copyWords(
-  source: BigInt64Array,
-  from: number,
-  target: BigInt64Array,
-  to: number,
-  count: number,
-): void {
-  for (let i = 0; i < count; i++) target[to + i] = source[from + i];
 }
 
 function tooLong(length: number, room: number): RangeError {

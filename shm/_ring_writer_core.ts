@@ -34,7 +34,7 @@ export class RingWriterCore {
   #reservedLength = 0;
   /** The words of the last payload: a new view for each costs 400 ns. */
   #source: Uint8Array | undefined;
-  #sourceWords: BigInt64Array | undefined;
+  #sourceLongs: BigInt64Array | undefined;
 
   constructor(parts: RingParts) {
     this.#words = parts.words;
@@ -131,31 +131,56 @@ export class RingWriterCore {
     const length = payload.length;
     const at = this.#claim(length);
     if (at < 0) return false;
-    if (payload !== this.#source) this.#adopt(payload);
-    const source = this.#sourceWords;
-    if (source !== undefined && length <= WORD_COPY_MAX) {
-      const longs = this.#longs;
-      const to = (at + RECORD_HEADER) >> 3;
-      const count = length >> 3;
-      for (let i = 0; i < count; i++) longs[to + i] = source[i];
+    if (payload !== this.#source) {
+      this.#source = payload;
+      this.#sourceLongs = undefined;
+      this.#bytes.set(payload, at + RECORD_HEADER);
+    } else if (length <= WORD_COPY_MAX && (length & 7) === 0) {
+      // It came before, so a view of its words may be worth its 400 ns.
+      const source = this.#sourceLongs ??= longsOf(payload);
+      if (source === undefined) this.#bytes.set(payload, at + RECORD_HEADER);
+      else {
+        const longs = this.#longs;
+        const to = (at + RECORD_HEADER) >> 3;
+        const count = length >> 3;
+        for (let i = 0; i < count; i++) longs[to + i] = source[i];
+      }
     } else this.#bytes.set(payload, at + RECORD_HEADER);
     this.#put(at, length + RECORD_HEADER);
     this.#head = (this.#head + ((length + RECORD_HEADER + 7) & ~7)) | 0;
     return true;
   }
 
-  /** Keeps the words of a payload that may come again. */
-  #adopt(payload: Uint8Array): void {
-    // A payload that came once before is worth a view, others are not.
-    this.#source = payload;
-    this.#sourceWords = payload.length <= WORD_COPY_MAX &&
-        payload.length % 8 === 0 && payload.byteOffset % 8 === 0
-      ? new BigInt64Array(
-        payload.buffer,
-        payload.byteOffset,
-        payload.length / 8,
-      )
-      : undefined;
+  /**
+   * Adds a record and makes it visible. The same as `append` and `publish`, with
+   * a short way for a payload that comes again and again.
+   */
+  write(payload: Uint8Array): boolean {
+    const source = this.#sourceLongs;
+    const at = this.#head & this.#mask;
+    const length = payload.length;
+    const size = length + RECORD_HEADER;
+    if (
+      payload !== this.#source || source === undefined || (length & 7) !== 0 ||
+      length > WORD_COPY_MAX || this.#firstAt !== NONE ||
+      at + size >= this.capacity ||
+      this.capacity - ((this.#head - this.#tail) | 0) < size + RECORD_HEADER ||
+      this.#words.length === 0
+    ) {
+      if (!this.append(payload)) return false;
+      this.publish();
+      return true;
+    }
+    const longs = this.#longs;
+    const to = (at >> 3) + 1;
+    const count = length >> 3;
+    for (let i = 0; i < count; i++) longs[to + i] = source[i];
+    const words = this.#words;
+    words[(at + size) >> 2] = 0;
+    if (TSO) words[at >> 2] = size;
+    else Atomics.store(words, at >> 2, size);
+    this.#head = (this.#head + size) | 0;
+    return true;
   }
 
   /** Makes what was appended visible, in order and at once. */
@@ -231,6 +256,13 @@ export class RingWriterCore {
     this.#head = (this.#head + ((length + RECORD_HEADER + 7) & ~7)) | 0;
     this.#reservedAt = NONE;
   }
+}
+
+/** A view of `bytes` by words of 8 bytes, where they are aligned for it. */
+export function longsOf(bytes: Uint8Array): BigInt64Array | undefined {
+  return bytes.byteOffset % 8 === 0
+    ? new BigInt64Array(bytes.buffer, bytes.byteOffset, bytes.length >> 3)
+    : undefined;
 }
 
 /** The error for what only a broken or hostile peer writes. */

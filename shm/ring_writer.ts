@@ -61,9 +61,7 @@ export class RingWriter implements Disposable {
    * @throws {Deno.errors.InvalidData} If the peer broke the ring.
    */
   tryWrite(payload: Uint8Array): boolean {
-    if (!this.#core.append(payload)) return false;
-    this.#core.publish();
-    return true;
+    return this.#core.write(payload);
   }
 
   /**
