@@ -1,10 +1,9 @@
 import type { Connection } from "../duplex.ts";
 import { deadline } from "../_async/wait.ts";
-import { descriptorOf } from "../_libc/descriptor.ts";
-import { libc } from "../_libc/library.ts";
+import { descriptorOf, setDescriptor } from "../_libc/descriptor.ts";
 import { ByteConnection } from "../_transport/connection.ts";
 import { connectUnix, type ConnectUnixOptions } from "../socket/connect.ts";
-import { checkRuns } from "./_platform.ts";
+import { checkRuns, requireFfi } from "./_platform.ts";
 import { receiveSegment } from "./_handshake.ts";
 
 /** Options of {@linkcode connectShm}. */
@@ -51,7 +50,7 @@ export async function connectShm(
   const { path, timeout = 10_000, signal } = options;
   const address = `shm:${path}`;
   checkRuns(`connect to ${address}`);
-  libc(`connect to ${address}`);
+  requireFfi(`connect to ${address}`);
   using end = deadline(`Cannot connect to ${address}`, { signal, timeout });
   const socket = await connectSocket({
     ...options,
@@ -60,11 +59,13 @@ export async function connectShm(
   });
   try {
     const io = await receiveSegment(socket, end.signal);
-    return new ByteConnection(io, {
+    const connection = new ByteConnection(io, {
       ...options,
       local: "shm:",
       remote: address,
     });
+    setDescriptor(connection, descriptorOf(socket)?.fd);
+    return connection;
   } catch (error) {
     socket.abort();
     throw error;

@@ -1,10 +1,10 @@
 import type { Connection, Listener } from "../duplex.ts";
-import { libc } from "../_libc/library.ts";
+import { descriptorOf, setDescriptor } from "../_libc/descriptor.ts";
 import { ByteConnection } from "../_transport/connection.ts";
 import { AcceptListener } from "../_transport/listener.ts";
 import { listenUnix, type ListenUnixOptions } from "../socket/listen.ts";
 import { checkCapacity } from "./_ring_layout.ts";
-import { checkRuns } from "./_platform.ts";
+import { checkRuns, requireFfi } from "./_platform.ts";
 import { offerSegment } from "./_handshake.ts";
 
 /** Options of {@linkcode listenShm}. */
@@ -65,18 +65,20 @@ export async function listenShm(options: ListenShmOptions): Promise<Listener> {
   const address = `shm:${path}`;
   checkCapacity(capacity);
   checkRuns(`listen on ${address}`);
-  libc(`listen on ${address}`);
+  requireFfi(`listen on ${address}`);
   const rendezvous = await listenUnix({ ...options, idleTimeout: undefined });
   return new AcceptListener(address, {
     async accept(): Promise<Connection | undefined> {
       const socket = await rendezvous.accept();
       try {
         const io = offerSegment(socket, capacity);
-        return new ByteConnection(io, {
+        const connection = new ByteConnection(io, {
           ...options,
           local: address,
           remote: "shm:",
         });
+        setDescriptor(connection, descriptorOf(socket)?.fd);
+        return connection;
       } catch (error) {
         socket.abort();
         // A peer that left again must not end the listener.

@@ -1,4 +1,5 @@
 import { ConnectionClosedError } from "../duplex.ts";
+import { checkTimeout, timeoutError } from "../_async/wait.ts";
 import type { SharedMemory } from "./shared_memory.ts";
 import type { PlaceOptions } from "./ring.ts";
 import type { StructInput, StructType, StructValues } from "./struct.ts";
@@ -10,8 +11,21 @@ const MAGIC = 0x5153_4c53; // "SLSQ" in memory
 const HEAD = 32;
 const SEQUENCE = 3; // word of the head
 const WRITER = 2; // 64-bit word of the head
-/** How long one write may take before a reader asks whether its writer lives. */
+/** How long one write may take before its writer is looked up, in ms. */
 const PATIENCE = 20;
+/** The default of {@linkcode SeqLockOptions}. */
+const TIMEOUT = 1000;
+
+/** How long {@linkcode SeqLock} may hold the thread. */
+export interface SeqLockOptions {
+  /**
+   * The longest time in milliseconds. A write takes microseconds, but its
+   * process may lose the processor in the middle.
+   *
+   * @default {1000}
+   */
+  timeout?: number;
+}
 
 /**
  * A struct that one process writes as a whole and others read as a whole: a
@@ -114,11 +128,11 @@ export class SeqLock<S> {
    *
    * @throws {ConnectionClosedError} With code `"lost"`, if the writer died in
    *   the middle of a write. The next write mends it.
-   * @throws {DOMException} `TimeoutError`, if there was no quiet moment for
-   *   100 ms.
+   * @throws {DOMException} `TimeoutError`, if there was no quiet moment.
    * @throws {Deno.errors.BadResource} If the memory is closed.
    */
-  read(): StructValues<S> {
+  read({ timeout = TIMEOUT }: SeqLockOptions = {}): StructValues<S> {
+    checkTimeout("timeout", timeout);
     const head = this.#head;
     let started = 0;
     let asked = 0;
@@ -134,11 +148,8 @@ export class SeqLock<S> {
       if ((tries & 63) !== 63) continue;
       const now = performance.now();
       started ||= now;
-      if (now - started > 5 * PATIENCE) {
-        throw new DOMException(
-          `Cannot read struct: no quiet moment in ${5 * PATIENCE} ms`,
-          "TimeoutError",
-        );
+      if (now - started > timeout) {
+        throw timeoutError("Cannot read struct", timeout);
       }
       if (now - Math.max(asked, started) > PATIENCE) {
         asked = now;
@@ -173,16 +184,20 @@ export class SeqLock<S> {
    * see all of it or nothing.
    *
    * @throws {RangeError} If a value does not fit its member; nothing is written.
-   * @throws {DOMException} `TimeoutError`, if another process writes for longer
-   *   than 100 ms.
+   * @throws {DOMException} `TimeoutError`, if another process writes all the
+   *   time.
    * @throws {Deno.errors.BadResource} If the memory is closed.
    */
-  write(values: StructInput<S>): void {
+  write(
+    values: StructInput<S>,
+    { timeout = TIMEOUT }: SeqLockOptions = {},
+  ): void {
     this.#check();
+    checkTimeout("timeout", timeout);
     // A value that doesn't fit must throw before anyone is held up.
     this.#type.encode(values, this.#local);
     const own = ownWord();
-    this.#take(own);
+    this.#take(own, timeout);
     try {
       const before = Atomics.load(this.#head, SEQUENCE);
       // Odd already if the last writer died here.
@@ -202,7 +217,7 @@ export class SeqLock<S> {
   }
 
   /** Becomes the writer, also in the place of a dead one. */
-  #take(own: bigint): void {
+  #take(own: bigint, timeout: number): void {
     let started = 0;
     let asked = 0;
     for (let tries = 0;; tries++) {
@@ -211,11 +226,10 @@ export class SeqLock<S> {
       if ((tries & 63) !== 63) continue;
       const now = performance.now();
       started ||= now;
-      if (now - started > 5 * PATIENCE) {
-        throw new DOMException(
-          `Cannot write struct: process ${pidOf(seen)} writes for over ` +
-            `${5 * PATIENCE} ms`,
-          "TimeoutError",
+      if (now - started > timeout) {
+        throw timeoutError(
+          `Cannot write struct while process ${pidOf(seen)} does`,
+          timeout,
         );
       }
       if (now - Math.max(asked, started) < PATIENCE) continue;

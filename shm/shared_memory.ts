@@ -12,6 +12,7 @@ import {
   segmentLength,
 } from "./_descriptor.ts";
 import { HEADER_SIZE, readHeader, writeHeader } from "./_header.ts";
+import { requireFfi } from "./_platform.ts";
 import { Mapping, MAX_SEGMENT } from "./_mapping.ts";
 import type { SharedMemoryEntry } from "./_directory.ts";
 import { listSegments, pruneSegments } from "./_directory.ts";
@@ -43,7 +44,8 @@ export interface CreateSharedMemoryOptions {
  *
  * It holds bytes; {@linkcode Ring}, {@linkcode SharedMutex} and the others give
  * them a meaning. Whatever is read from shared memory was written by another
- * process: check it before you rely on it. Everything here needs `--allow-ffi`.
+ * process: check it before you rely on it. Everything here needs `--allow-ffi`,
+ * without a path: the runtime gives out no memory otherwise.
  *
  * After `close` every view of it is empty (`length` 0), so that late use reads
  * nothing instead of crashing. Don't transfer its `buffer` (`transfer`,
@@ -107,7 +109,7 @@ export class SharedMemory implements Disposable {
     const bare = checkName(name);
     checkInteger("mode", mode, 0, 0o777);
     const what = `Cannot create shared memory "${bare}"`;
-    libc(`create shared memory "${bare}"`);
+    requireFfi(`create shared memory "${bare}"`);
     const length = segmentLength(size);
     const { fd, publish } = createNamed(bare, mode, length, what);
     const mapping = new Mapping(fd, length, what);
@@ -136,7 +138,7 @@ export class SharedMemory implements Disposable {
   static open(name: string): SharedMemory {
     const bare = checkName(name);
     const what = `Cannot open shared memory "${bare}"`;
-    libc(`open shared memory "${bare}"`);
+    requireFfi(`open shared memory "${bare}"`);
     const fd = openNamed(bare, O_RDWR, what);
     return new SharedMemory(adopt(fd, what), bare, false);
   }
@@ -151,7 +153,7 @@ export class SharedMemory implements Disposable {
    */
   static anonymous(size: number): SharedMemory {
     const what = "Cannot create anonymous shared memory";
-    libc("create anonymous shared memory");
+    requireFfi("create anonymous shared memory");
     const length = segmentLength(size);
     const mapping = new Mapping(createAnonymous(length, what), length, what);
     writeHeader(mapping.buffer, false);
@@ -169,6 +171,7 @@ export class SharedMemory implements Disposable {
    */
   static fromDescriptor(fd: number): SharedMemory {
     checkInteger("fd", fd, 0, 2 ** 31 - 1);
+    requireFfi("open shared memory from a descriptor");
     const what = `Cannot open shared memory from descriptor ${fd}`;
     return new SharedMemory(adopt(fd, what, checkSeals), undefined, false);
   }

@@ -22,7 +22,7 @@ export interface PeerCredentials {
  * `SO_PEERCRED` on Linux (unix(7)), `getpeereid` and `LOCAL_PEERPID` on macOS.
  *
  * @param connection What {@linkcode connectUnix} or a listener of
- * {@linkcode listenUnix} gave.
+ * {@linkcode listenUnix} gave, or their counterparts of shared memory.
  * @returns The peer's process, user and group.
  * @throws {TypeError} If it is no Unix connection.
  * @throws {Deno.errors.NotCapable} Without `--allow-ffi`.
@@ -42,10 +42,8 @@ export interface PeerCredentials {
  * ```
  */
 export function peerCredentials(connection: Connection): PeerCredentials {
-  if (
-    !connection.remote.startsWith("unix:") &&
-    !connection.local.startsWith("unix:")
-  ) {
+  // Shared memory connections have a Unix socket as their rendezvous.
+  if (!/^(unix|shm):/.test(connection.remote)) {
     throw new TypeError(
       `Cannot read peer credentials: ${connection.remote} is no Unix socket`,
     );

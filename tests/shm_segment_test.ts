@@ -149,15 +149,35 @@ Deno.test("SharedMemory asks for --allow-ffi by name", { ignore }, async () => {
     `import { SharedMemory } from ${shmModule};
      try { SharedMemory.anonymous(1); } catch (e) { console.log(String(e)); }`,
   );
-  const { stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "--no-config", "--no-lock", script],
-  }).output();
-  await Deno.remove(script);
+  const run = async (...flags: string[]) => {
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "--no-prompt",
+        "--no-config",
+        "--no-lock",
+        ...flags,
+        script,
+      ],
+    }).output();
+    return new TextDecoder().decode(stdout).trim();
+  };
   assertEquals(
-    new TextDecoder().decode(stdout).trim(),
+    await run(),
     "NotCapable: Cannot create anonymous shared memory: requires ffi access, " +
       "run again with --allow-ffi",
   );
+  // The runtime gives out no memory under --allow-ffi=<path>.
+  const library = Deno.readTextFileSync("/proc/self/maps")
+    .match(/\/\S*libc\.so\.6/)?.[0];
+  if (library !== undefined) {
+    assertEquals(
+      await run(`--allow-ffi=${library}`),
+      "NotCapable: Cannot create anonymous shared memory: requires ffi " +
+        "access without a path, run again with --allow-ffi",
+    );
+  }
+  await Deno.remove(script);
 });
 
 Deno.test("SharedMemory.fromDescriptor maps a sealed segment", {

@@ -290,5 +290,17 @@ Deno.test("SeqLock says that its writer died, and the next write mends it", {
   );
   lock.write({ check: 3n });
   assertThrows(() => lock.write({ check: -1n }), RangeError);
+  const writer = new BigInt64Array(memory.buffer, 128 + 16, 1);
+  const sequence = new Int32Array(memory.buffer, 128 + 12, 1);
+  writer[0] = 1n; // process 1 lives, as far as anyone can tell
+  assertThrows(
+    () => lock.write({ check: 4n }, { timeout: 30 }),
+    DOMException,
+    "Cannot write struct while process 1 does: timed out after 30 ms",
+  );
+  sequence[0]++;
+  assertThrows(() => lock.read({ timeout: 30 }), DOMException, "after 30 ms");
+  sequence[0]++;
+  writer[0] = 0n;
   assertEquals(lock.read().check, 3n);
 });
