@@ -21,7 +21,7 @@ const COUNTS = {
   maxMessageLength: 16 * 1024 * 1024,
   maxBatchLength: 100,
   maxDepth: 64,
-  highWaterMark: 1024 * 1024,
+  highWaterMark: 128 * 1024,
 } as const;
 
 const TIMES = {

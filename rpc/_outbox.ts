@@ -1,6 +1,7 @@
 // What waits to be sent when the channel is full, in order.
 
 import { ConnectionClosedError } from "../duplex.ts";
+import { timeoutError } from "../_async/wait.ts";
 import type { Channel } from "../framing/mod.ts";
 
 /** Told of a message without an encoding, and the token that came with it. */
@@ -12,6 +13,9 @@ interface Entry {
   /** Passed on to `fail`. */
   token: unknown;
 }
+
+/** The longest delay that `setInterval` takes. */
+const MAX_TIMER = 2 ** 31 - 1;
 
 /** Whether the channel can't send any more, rather than not this message. */
 function isEnd(error: unknown): boolean {
@@ -26,6 +30,7 @@ export class Outbox {
   #onBroken: (error: unknown) => void;
   #entries: Entry[] = [];
   #draining = false;
+  #progress = false;
   #waiters: (() => void)[] = [];
   #closed = false;
 
@@ -70,6 +75,7 @@ export class Outbox {
 
   async #drain(): Promise<void> {
     this.#draining = true;
+    const watch = this.#watchStall();
     while (this.#entries.length > 0 && !this.#closed) {
       // Takes all there are, so that shifting stays cheap.
       const entries = this.#entries;
@@ -77,16 +83,11 @@ export class Outbox {
       for (; sent < entries.length && !this.#closed; sent++) {
         const { message, fail, token } = entries[sent];
         try {
-          if (this.#channel.trySend(message)) continue;
-        } catch (error) {
-          fail?.(error, token);
-          continue;
-        }
-        try {
-          await this.#channel.send(message, { timeout: this.#stallTimeout });
+          await this.#channel.send(message);
+          this.#progress = true;
         } catch (error) {
           if (!isEnd(error)) fail?.(error, token);
-          else return this.#onBroken(error);
+          else this.#onBroken(error);
         }
         if (sent > 64) {
           entries.splice(0, sent + 1);
@@ -97,8 +98,21 @@ export class Outbox {
       this.#entries.splice(0, sent);
       this.#wake();
     }
+    clearInterval(watch);
     this.#draining = false;
     this.#wake();
+  }
+
+  /** One timer while anything waits, not one for each message. */
+  #watchStall(): ReturnType<typeof setInterval> | undefined {
+    if (this.#stallTimeout > MAX_TIMER) return undefined;
+    this.#progress = false;
+    return setInterval(() => {
+      if (!this.#progress) {
+        this.#onBroken(timeoutError("Cannot send", this.#stallTimeout));
+      }
+      this.#progress = false;
+    }, this.#stallTimeout);
   }
 
   #wake(): void {

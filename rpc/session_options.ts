@@ -152,7 +152,7 @@ export interface SessionOptions extends SessionLimits {
   /**
    * Bytes that wait to be sent before calls and answers wait too.
    *
-   * @default {1048576}
+   * @default {131072}
    */
   highWaterMark?: number;
   /**
