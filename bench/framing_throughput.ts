@@ -1,5 +1,6 @@
 // Framed messages over a Unix socket between two processes, pinned to different
-// cores: one way, and round trips. Each way is measured in turn, several times;
+// cores: one way, and round trips. The first way moves the same bytes without
+// looking for frames. Each way is measured in turn, several times;
 // the median counts. Rust's standard library runs the same where rustc is.
 //
 //   deno run -A bench/framing_throughput.ts [rounds]

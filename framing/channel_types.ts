@@ -121,8 +121,9 @@ export interface ChannelOptions<In, Out> extends FrameLimits {
    */
   timeout?: number;
   /**
-   * The longest that the peer may leave a frame partial, in milliseconds. Time
-   * in which this side doesn't read is not counted.
+   * The longest that the peer may leave a frame partial, in milliseconds; then
+   * the channel is aborted. Time in which this side doesn't read is not counted,
+   * and a frame that began behind others may get up to twice as long.
    *
    * @default {30000}
    */
