@@ -1,3 +1,4 @@
+import { describe } from "../_async/check.ts";
 import type { FrameDecoder, FrameLimits } from "./format.ts";
 import { FrameError } from "./frame_error.ts";
 import { resolveLimits } from "./_limits.ts";
@@ -20,6 +21,7 @@ export abstract class BaseDecoder implements FrameDecoder {
   push(chunk: Uint8Array, emit: (frame: Uint8Array) => void): void {
     if (this.#error !== undefined) throw this.#error;
     try {
+      if (!(chunk instanceof Uint8Array)) throw notBytes(chunk);
       this.decode(chunk, emit);
     } catch (error) {
       this.#error = error;
@@ -59,4 +61,10 @@ export abstract class BaseDecoder implements FrameDecoder {
   protected finish(_emit: (frame: Uint8Array) => void): boolean {
     return false;
   }
+}
+
+function notBytes(chunk: unknown): TypeError {
+  return new TypeError(
+    `Cannot decode frame: expected a Uint8Array, received ${describe(chunk)}`,
+  );
 }

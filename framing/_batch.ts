@@ -1,8 +1,10 @@
 import type { FrameFormat, FrameLimits } from "./format.ts";
 import { checkLength, resolveLimits } from "./_limits.ts";
 
-/** A batch leaves when it has so many bytes. */
-export const BATCH_LENGTH = 64 * 1024;
+/** The most bytes of a batch. */
+const BATCH_LENGTH = 64 * 1024;
+/** The first buffer; each later one has four times the last: idle ones are many. */
+const FIRST_LENGTH = 4 * 1024;
 /** From here on, a payload goes by itself rather than through a copy. */
 export const LARGE = 16 * 1024;
 
@@ -14,11 +16,12 @@ const EMPTY = new Uint8Array(0);
  * piece, so a batch of one small frame doesn't cost a new one.
  */
 export class FrameBatch {
-  readonly limits: Required<FrameLimits>;
+  #limits: Required<FrameLimits>;
   #format: FrameFormat;
   #trailer: Uint8Array;
   #emit: (chunk: Uint8Array) => void;
   #buffer = EMPTY;
+  #nextLength = FIRST_LENGTH;
   #start = 0;
   #end = 0;
 
@@ -28,7 +31,7 @@ export class FrameBatch {
     emit: (chunk: Uint8Array) => void,
   ) {
     this.#format = format;
-    this.limits = resolveLimits(limits);
+    this.#limits = resolveLimits(limits);
     this.#trailer = format.trailer;
     this.#emit = emit;
   }
@@ -38,14 +41,15 @@ export class FrameBatch {
     return this.#end - this.#start;
   }
 
-  /** Throws where the payload can't be a frame. Returns the frame's length. */
-  check(payload: Uint8Array): number {
+  /** Throws where the payload can't be a frame. */
+  check(payload: Uint8Array): void {
     const { length } = payload;
     if (
-      length > this.limits.maxFrameLength || length < this.limits.minFrameLength
-    ) checkLength("encode", length, this.limits);
+      length > this.#limits.maxFrameLength ||
+      length < this.#limits.minFrameLength
+    ) checkLength("encode", length, this.#limits);
     this.#format.checkPayload?.(payload);
-    return this.#format.headerLength(length) + length + this.#trailer.length;
+    this.#format.headerLength(length); // throws for what it can't express
   }
 
   /**
@@ -85,7 +89,8 @@ export class FrameBatch {
   #reserve(bytes: number): void {
     if (this.#end + bytes <= this.#buffer.length) return;
     this.flush();
-    this.#buffer = new Uint8Array(Math.max(bytes, BATCH_LENGTH));
+    this.#buffer = new Uint8Array(Math.max(bytes, this.#nextLength));
+    this.#nextLength = Math.min(4 * this.#nextLength, BATCH_LENGTH);
     this.#start = this.#end = 0;
   }
 }

@@ -1,15 +1,15 @@
-import {
-  type Connection,
-  ConnectionClosedError,
-  type Duplex,
-  type WaitOptions,
-} from "../duplex.ts";
+import type { Connection, Duplex, WaitOptions } from "../duplex.ts";
 import { checkInteger } from "../_async/check.ts";
-import { checkTimeout, timeoutError } from "../_async/wait.ts";
+import { checkTimeout, timeoutError, within } from "../_async/wait.ts";
 import type { Channel, ChannelOptions } from "./channel_types.ts";
 import type { Codec } from "./codec.ts";
-import { endedByPeer, Inbox, NOTHING, Refused } from "./_inbox.ts";
-import { FrameError } from "./frame_error.ts";
+import {
+  closedHere,
+  endedByPeer,
+  isCleanEnd,
+  toLoss,
+} from "./_channel_errors.ts";
+import { Inbox, NOTHING, Refused } from "./_inbox.ts";
 import { invalidMessage } from "./_invalid_message.ts";
 import { lengthPrefixed } from "./length_prefixed.ts";
 import { resolveLimits } from "./_limits.ts";
@@ -23,7 +23,7 @@ const CLOSE_TIMEOUT = 5_000;
 const NO_OPTIONS: WaitOptions = {};
 
 /** The {@linkcode Channel} over any duplex. */
-export class MessageChannelOverDuplex<In, Out> implements Channel<In, Out> {
+export class DuplexChannel<In, Out> implements Channel<In, Out> {
   readonly closed: Promise<void>;
   #duplex: Duplex & Partial<Connection>;
   #reader: ReadableStreamDefaultReader<Uint8Array>;
@@ -242,11 +242,18 @@ export class MessageChannelOverDuplex<In, Out> implements Channel<In, Out> {
   }
 
   async #endSending(): Promise<void> {
-    await this.#checks;
+    await this.#checked();
     await this.#outbox.drain();
     this.#outbox.seal(closedHere());
     await this.#endWriting();
     if (this.#inbox.end !== undefined) await this.close();
+  }
+
+  /** Waits until the messages that are still checked were accepted. */
+  #checked(): Promise<unknown> {
+    return within(Promise.resolve(this.#checks), "Cannot close channel", {
+      timeout: this.#closeTimeout,
+    });
   }
 
   #endWriting(): Promise<void> {
@@ -265,7 +272,7 @@ export class MessageChannelOverDuplex<In, Out> implements Channel<In, Out> {
   async #close(): Promise<void> {
     if (this.#over) return;
     try {
-      await this.#checks;
+      await this.#checked();
       const drained = this.#outbox.drain();
       this.#outbox.seal(closedHere());
       this.#inbox.stop(closedHere());
@@ -333,27 +340,4 @@ export class MessageChannelOverDuplex<In, Out> implements Channel<In, Out> {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-}
-
-function closedHere(): ConnectionClosedError {
-  return new ConnectionClosedError(
-    "Cannot use the channel: it was closed on this side",
-    { code: "closed" },
-  );
-}
-
-function isCleanEnd(error: unknown): boolean {
-  return error instanceof ConnectionClosedError && error.code !== "lost";
-}
-
-/** What a broken stream means. Errors that tell it already stay as they are. */
-function toLoss(error: unknown): unknown {
-  if (
-    error instanceof ConnectionClosedError || error instanceof DOMException ||
-    error instanceof FrameError
-  ) return error;
-  return new ConnectionClosedError("Cannot use the channel: it was lost", {
-    code: "lost",
-    cause: error,
-  });
 }

@@ -1,6 +1,6 @@
 // The receiving half of a channel.
 
-import { ConnectionClosedError, type WaitOptions } from "../duplex.ts";
+import type { WaitOptions } from "../duplex.ts";
 import type { Codec } from "./codec.ts";
 import type { FrameDecoder } from "./format.ts";
 import { FrameError } from "./frame_error.ts";
@@ -202,12 +202,4 @@ export class Inbox<In> {
       { code: "timeout" },
     );
   }
-}
-
-/** The peer ended the stream in order. */
-export function endedByPeer(): ConnectionClosedError {
-  return new ConnectionClosedError(
-    "Cannot receive: the peer ended the connection",
-    { code: "ended" },
-  );
 }

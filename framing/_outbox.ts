@@ -71,15 +71,18 @@ export class Outbox {
     options?: WaitOptions,
   ): Promise<void> {
     this.#batch.check(payload);
-    const isFull = this.#isFull;
-    if (ownership === "shared" && isFull) {
-      payload = payload.slice();
-      ownership = "owned";
-    } else if (ownership === "borrowed" && options !== undefined) {
+    if (
+      ownership === "borrowed" &&
+      (options !== undefined || payload.length < LARGE)
+    ) {
       // What the stream was given can't be taken back when the time is over.
       ownership = "shared";
     }
-    if (!isFull) return this.#accept(payload, ownership);
+    if (!this.#isFull) return this.#accept(payload, ownership);
+    if (ownership === "shared") {
+      payload = payload.slice();
+      ownership = "owned";
+    }
     return this.#waiting.add("Cannot send", { payload, ownership }, options);
   }
 
@@ -114,7 +117,7 @@ export class Outbox {
 
   #accept(payload: Uint8Array, ownership: Ownership): Promise<void> {
     this.#batch.add(payload, ownership !== "shared");
-    if (ownership === "borrowed" && payload.length >= LARGE) {
+    if (ownership === "borrowed") {
       return this.#lastWrite.catch((error) => {
         throw this.end ?? error;
       });

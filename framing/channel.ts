@@ -1,5 +1,5 @@
 import type { Duplex } from "../duplex.ts";
-import { MessageChannelOverDuplex } from "./_channel.ts";
+import { DuplexChannel } from "./_channel.ts";
 import type { Channel, ChannelOptions } from "./channel_types.ts";
 
 /**
@@ -35,5 +35,5 @@ export function channel<In = unknown, Out = In>(
   duplex: Duplex,
   options: ChannelOptions<In, Out> = {},
 ): Channel<In, Out> {
-  return new MessageChannelOverDuplex(duplex, options);
+  return new DuplexChannel(duplex, options);
 }

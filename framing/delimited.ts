@@ -1,8 +1,5 @@
-import type { FrameDecoder, FrameFormat, FrameLimits } from "./format.ts";
-import { BaseDecoder } from "./_base_decoder.ts";
-import { FrameError } from "./frame_error.ts";
-import { checkLength } from "./_limits.ts";
-import { PartialFrame } from "./_partial_frame.ts";
+import { Delimited } from "./_delimited.ts";
+import type { FrameFormat } from "./format.ts";
 
 /** Options for {@linkcode delimited} and {@linkcode lines}. */
 export interface DelimitedOptions {
@@ -15,7 +12,7 @@ export interface DelimitedOptions {
   allowUnterminated?: boolean;
 }
 
-const CR = 13, LF = 10;
+const LF = 10;
 /** A search may compare this many bytes at each position. */
 const MAX_DELIMITER = 64;
 
@@ -62,7 +59,10 @@ export function delimited(
         `received ${delimiter.length}`,
     );
   }
-  return new Delimited("delimited", delimiter.slice(), false, options);
+  return new Delimited("delimited", delimiter.slice(), {
+    allowUnterminated: options.allowUnterminated ?? false,
+    stripCr: false,
+  });
 }
 
 /**
@@ -99,203 +99,8 @@ export function delimited(
  * @returns The format.
  */
 export function lines(options: DelimitedOptions = {}): FrameFormat {
-  return new Delimited("lines", new Uint8Array([LF]), true, options);
-}
-
-class Delimited implements FrameFormat {
-  readonly name: string;
-  readonly trailer: Uint8Array;
-  #stripCr: boolean;
-  #allowUnterminated: boolean;
-
-  constructor(
-    name: string,
-    delimiter: Uint8Array,
-    stripCr: boolean,
-    { allowUnterminated = false }: DelimitedOptions,
-  ) {
-    this.name = name;
-    this.trailer = delimiter;
-    this.#stripCr = stripCr;
-    this.#allowUnterminated = allowUnterminated;
-  }
-
-  createDecoder(limits?: FrameLimits): FrameDecoder {
-    return new DelimitedDecoder(
-      this.trailer,
-      this.#stripCr,
-      this.#allowUnterminated,
-      limits,
-    );
-  }
-
-  headerLength(_payloadLength: number): number {
-    return 0;
-  }
-
-  writeHeader(): void {}
-
-  checkPayload(payload: Uint8Array): void {
-    const { trailer } = this;
-    let at = indexOf(payload, trailer, 0);
-    // The payload's end and the delimiter's start can make an earlier one.
-    for (let held = 1; at < 0 && held < trailer.length; held++) {
-      if (held > payload.length) break;
-      if (endsWithStartOf(payload, trailer, held)) {
-        at = payload.length - held;
-      }
-    }
-    if (at >= 0) {
-      throw new FrameError(
-        `Cannot encode frame: the payload holds the delimiter of ${this.name} at byte ${at}`,
-        { code: "malformed" },
-      );
-    }
-    if (this.#stripCr && payload[payload.length - 1] === CR) {
-      throw new FrameError(
-        "Cannot encode frame: the line ends in CR, which its reader takes off",
-        { code: "malformed" },
-      );
-    }
-  }
-}
-
-/**
- * Whether payload and delimiter written one after the other hold a delimiter
- * that starts `held` bytes before the payload's end.
- */
-function endsWithStartOf(
-  payload: Uint8Array,
-  delimiter: Uint8Array,
-  held: number,
-): boolean {
-  for (let i = 0; i < delimiter.length; i++) {
-    const byte = i < held
-      ? payload[payload.length - held + i]
-      : delimiter[i - held];
-    if (byte !== delimiter[i]) return false;
-  }
-  return true;
-}
-
-function indexOf(
-  bytes: Uint8Array,
-  pattern: Uint8Array,
-  from: number,
-): number {
-  const first = pattern[0];
-  if (pattern.length === 1) return bytes.indexOf(first, from);
-  const last = bytes.length - pattern.length;
-  for (
-    let at = bytes.indexOf(first, from);
-    at >= 0 && at <= last;
-    at = bytes.indexOf(first, at + 1)
-  ) {
-    let same = 1;
-    while (same < pattern.length && bytes[at + same] === pattern[same]) same++;
-    if (same === pattern.length) return at;
-  }
-  return -1;
-}
-
-class DelimitedDecoder extends BaseDecoder {
-  #delimiter: Uint8Array;
-  #stripCr: boolean;
-  #allowUnterminated: boolean;
-  #partial = new PartialFrame();
-
-  constructor(
-    delimiter: Uint8Array,
-    stripCr: boolean,
-    allowUnterminated: boolean,
-    limits?: FrameLimits,
-  ) {
-    super(limits);
-    this.#delimiter = delimiter;
-    this.#stripCr = stripCr;
-    this.#allowUnterminated = allowUnterminated;
-  }
-
-  get buffered(): number {
-    return this.#partial.length;
-  }
-
-  protected override decode(
-    chunk: Uint8Array,
-    emit: (frame: Uint8Array) => void,
-  ): void {
-    let at = this.#partial.length > 0 ? this.#resume(chunk, emit) : 0;
-    while (at < chunk.length) {
-      const found = indexOf(chunk, this.#delimiter, at);
-      if (found < 0) return this.#hold(chunk.subarray(at));
-      this.#emit(chunk.subarray(at, found), emit);
-      at = found + this.#delimiter.length;
-    }
-  }
-
-  /** Returns where the next frame starts in `chunk`. */
-  #resume(chunk: Uint8Array, emit: (frame: Uint8Array) => void): number {
-    const partial = this.#partial;
-    const held = partial.length;
-    const overlap = this.#delimiter.length - 1;
-    if (overlap > 0) {
-      // The delimiter may begin in what is held and end in the chunk.
-      partial.append(chunk.subarray(0, overlap), Infinity);
-      const from = Math.max(0, held - overlap);
-      const found = indexOf(partial.view(), this.#delimiter, from);
-      if (found >= 0 && found < held) {
-        partial.truncate(found);
-        this.#emit(partial.take(), emit);
-        return found + this.#delimiter.length - held;
-      }
-      partial.truncate(held);
-    }
-    const found = indexOf(chunk, this.#delimiter, 0);
-    if (found < 0) {
-      this.#hold(chunk);
-      return chunk.length;
-    }
-    this.#checkHeld(held + found);
-    partial.append(chunk.subarray(0, found), Infinity);
-    this.#emit(partial.take(), emit);
-    return found + this.#delimiter.length;
-  }
-
-  #hold(bytes: Uint8Array): void {
-    this.#checkHeld(this.#partial.length + bytes.length);
-    this.#partial.append(bytes, Infinity);
-  }
-
-  /** Refuses what can't become a frame, whatever follows. */
-  #checkHeld(length: number): void {
-    const notPayload = this.#stripCr ? 1 : this.#delimiter.length - 1;
-    if (length - notPayload <= this.limits.maxFrameLength) return;
-    throw new FrameError(
-      `Cannot decode frame: ${length} bytes without a delimiter exceed ` +
-        `maxFrameLength ${this.limits.maxFrameLength}`,
-      { code: "too-long" },
-    );
-  }
-
-  #emit(frame: Uint8Array, emit: (frame: Uint8Array) => void): void {
-    if (this.#stripCr && frame[frame.length - 1] === CR) {
-      frame = frame.subarray(0, frame.length - 1);
-    }
-    checkLength("decode", frame.length, this.limits);
-    emit(frame);
-  }
-
-  protected override drop(): void {
-    this.#partial.take();
-  }
-
-  protected override finish(emit: (frame: Uint8Array) => void): boolean {
-    if (!this.#allowUnterminated) return false;
-    this.#emit(this.#partial.take(), emit);
-    return true;
-  }
-
-  protected override progress(): string {
-    return `${this.buffered} bytes after the last delimiter`;
-  }
+  return new Delimited("lines", new Uint8Array([LF]), {
+    allowUnterminated: options.allowUnterminated ?? false,
+    stripCr: true,
+  });
 }

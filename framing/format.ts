@@ -30,6 +30,7 @@ export interface FrameDecoder {
    * @param chunk The bytes as they came. It may be empty.
    * @param emit Called with the payload of each frame that is now whole.
    * @throws {FrameError} If the bytes can't be a frame within the limits.
+   * @throws {TypeError} If the chunk is no `Uint8Array`.
    */
   push(chunk: Uint8Array, emit: (frame: Uint8Array) => void): void;
   /**

@@ -605,3 +605,45 @@ Deno.test("channel types its messages by the codec or by its parameters", () => 
   const both = () => channel<number, string>(duplexPair()[0], { codec: json });
   assertType<IsExact<ReturnType<typeof both>, Channel<number, string>>>(true);
 });
+
+Deno.test("a small bytes payload may change while it waits for room", async () => {
+  const { duplex, next } = slowWire();
+  const out = channel<Uint8Array>(duplex, { codec: bytes, highWaterMark: 1 });
+  out.send(new Uint8Array([1]));
+  const first = await next();
+  const payload = new Uint8Array([2]);
+  const waiting = out.send(payload);
+  payload[0] = 3;
+  first.end();
+  await waiting;
+  const second = await next();
+  assertEquals(second.chunk.at(-1), 2);
+  second.end();
+  await out.close();
+});
+
+Deno.test("close gives up on a validator that never ends", async () => {
+  const { duplex } = wire([], false);
+  const out = channel<number>(duplex, {
+    closeTimeout: 5,
+    validate: { out: () => new Promise(() => {}) },
+  });
+  out.send(1);
+  await out.close();
+  await assertRejects(() => out.closed, DOMException, "Cannot close channel");
+});
+
+Deno.test("a stream that gives no bytes is an error", async () => {
+  const readable = ReadableStream.from(["text"]) as unknown as ReadableStream<
+    Uint8Array
+  >;
+  const input = channel({ readable, writable: new WritableStream() });
+  const error = await assertRejects(
+    () => input.receive(),
+    ConnectionClosedError,
+  );
+  assertEquals(
+    String(error.cause),
+    'TypeError: Cannot decode frame: expected a Uint8Array, received "text"',
+  );
+});
