@@ -13,6 +13,7 @@ interface Way {
   name: string;
   /** Starts one end. */
   command: (role: string, path: string, count: number) => string[];
+  oneWayOnly?: boolean;
 }
 
 function deno(way: string): Way["command"] {
@@ -27,6 +28,11 @@ const ways: Way[] = [
   { name: "conn.read and conn.write", command: deno("bare") },
   { name: "FrameEncoderStream, FrameDecoderStream", command: deno("streams") },
   { name: "channel, bytes", command: deno("bytes") },
+  {
+    name: "channel's writable and readable, bytes",
+    command: deno("channel-streams"),
+    oneWayOnly: true,
+  },
   { name: "channel, msgpack", command: deno("msgpack") },
 ];
 const rust = await compileRust();
@@ -74,15 +80,18 @@ async function measure(
   unit: (perSecond: number) => string,
   ratio: (own: number, base: number) => number,
 ): Promise<void> {
-  const results = ways.map((): number[] => []);
+  const chosen = ways.filter(({ oneWayOnly }) =>
+    roles[0] === "receive" || !oneWayOnly
+  );
+  const results = chosen.map((): number[] => []);
   for (let round = 0; round < rounds; round++) {
-    for (const [i, way] of ways.entries()) {
+    for (const [i, way] of chosen.entries()) {
       results[i].push(await run(way, roles, count));
     }
   }
   console.log(`\n${title}, median of ${rounds}`);
   const base = median(results[0]);
-  for (const [i, { name }] of ways.entries()) {
+  for (const [i, { name }] of chosen.entries()) {
     const own = median(results[i]);
     console.log(
       name.padEnd(42),

@@ -647,3 +647,134 @@ Deno.test("a stream that gives no bytes is an error", async () => {
     'TypeError: Cannot decode frame: expected a Uint8Array, received "text"',
   );
 });
+
+Deno.test("channel.readable fails at an invalid message and aborts the channel", async () => {
+  const { duplex, aborted } = wire([utf8("[1]\n{\n[2]\n")], false);
+  const input = channel(duplex, { format: lines(), codec: json });
+  const reader = input.readable.getReader();
+  assertEquals((await reader.read()).value, [1]);
+  const error = await assertRejects(() => reader.read(), FrameError);
+  assertEquals(error.code, "invalid");
+  assertStrictEquals(await assertRejects(() => input.closed), error);
+  assertStrictEquals(aborted(), error);
+});
+
+Deno.test("channel.readable goes on where onInvalid takes the error", async () => {
+  const { duplex } = wire([utf8("[1]\n{\n[2]\n")]);
+  const input = channel(duplex, {
+    format: lines(),
+    codec: json,
+    onInvalid: () => {},
+  });
+  assertEquals(await Array.fromAsync(input.readable), [[1], [2]]);
+  await input.close();
+});
+
+Deno.test("cancelling channel.readable ends receiving, and sending goes on", async () => {
+  const [left, right] = duplexPair();
+  const one = channel<number>(left);
+  const other = channel<number>(right);
+  await one.readable.cancel();
+  await assertRejects(() => one.receive(), ConnectionClosedError);
+  one.send(7);
+  assertEquals(await other.receive(), 7);
+  await Promise.all([one.close(), other.close()]);
+});
+
+Deno.test("aborting channel.writable aborts the channel with the reason", async () => {
+  const [left] = pair();
+  const reason = new Error("enough");
+  await left.writable.abort(reason);
+  assertStrictEquals(await assertRejects(() => left.closed), reason);
+  assertStrictEquals(await assertRejects(() => left.receive()), reason);
+});
+
+Deno.test("channel.readable pulls one chunk at a time", async () => {
+  let pulls = 0;
+  const readable = new ReadableStream<Uint8Array>({
+    pull: (controller) => {
+      pulls++;
+      controller.enqueue(encodeFrame(lengthPrefixed(), utf8("x")));
+    },
+  }, { highWaterMark: 0 });
+  const input = channel(
+    { readable, writable: new WritableStream() },
+    { codec: text },
+  );
+  const reader = input.readable.getReader();
+  for (let i = 0; i < 5; i++) await reader.read();
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  assert(pulls <= 7, `${pulls} chunks for 5 messages`);
+  await input.close();
+});
+
+Deno.test("channel.writable makes its writer wait for the transport", async () => {
+  const { duplex, next } = slowWire();
+  const out = channel<Uint8Array>(duplex, { codec: bytes, highWaterMark: 1 });
+  const writer = out.writable.getWriter();
+  const payload = new Uint8Array(1);
+  await writer.write(payload);
+  const first = await next();
+  let taken = false;
+  const second = writer.write(payload).then(() => taken = true);
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  assert(!taken);
+  first.end();
+  await second;
+  (await next()).end();
+  await writer.close();
+  await out.close();
+});
+
+Deno.test("iterating goes on after an invalid message", async () => {
+  const { duplex } = wire([utf8("[1]\n{\n[2]\n")]);
+  const input = channel(duplex, { format: lines(), codec: json });
+  const iterator = input[Symbol.asyncIterator]();
+  assertEquals(await iterator.next(), { done: false, value: [1] });
+  await assertRejects(() => iterator.next(), FrameError);
+  assertEquals(await iterator.next(), { done: false, value: [2] });
+  assertEquals((await iterator.next()).done, true);
+  await input.close();
+});
+
+Deno.test("leaving a loop early leaves the channel open", async () => {
+  const [left, right] = pair<number>();
+  for (const id of [1, 2, 3]) left.send(id);
+  for await (const id of right) if (id === 2) break;
+  assertEquals(await right.receive(), 3);
+  await Promise.all([left.close(), right.close()]);
+});
+
+Deno.test("tryReceive throws in the place of an invalid message", async () => {
+  const { duplex } = wire([utf8("[1]\n{\n[2]\n")]);
+  const input = channel(duplex, { format: lines(), codec: json });
+  assertEquals(await input.receive(), [1]);
+  assertThrows(() => input.tryReceive(), FrameError);
+  assertEquals(input.tryReceive(), [2]);
+  await input.close();
+});
+
+Deno.test("a codec of one's own that throws is an invalid message", async () => {
+  const broken = {
+    name: "broken",
+    encode: (): Uint8Array => {
+      throw new TypeError("no form.");
+    },
+    decode: (): unknown => {
+      throw new TypeError("no message.");
+    },
+  };
+  const { duplex } = wire([encodeFrame(lengthPrefixed(), utf8("x"))], false);
+  const both = channel(duplex, { codec: broken });
+  for (
+    const [act, message] of [
+      [() => both.send(1), "Cannot encode message: no form"],
+      [() => both.receive(), "Cannot decode message: no message"],
+    ] as const
+  ) {
+    const error = await assertRejects(act, FrameError);
+    assertEquals([error.code, error.message], ["invalid", message]);
+    assert(error.cause instanceof TypeError);
+  }
+  await both.close();
+});

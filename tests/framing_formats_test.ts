@@ -478,3 +478,47 @@ Deno.test("messagePack encodes exactly one value", () => {
     );
   }
 });
+
+Deno.test("formats refuse options out of their bounds", () => {
+  assertThrows(() => messagePack({ maxDepth: 0 }), RangeError, "maxDepth");
+  assertThrows(() => messagePack({ maxDepth: 2000 }), RangeError, "2000");
+  assertThrows(() => contentLength({ maxHeaderLength: 31 }), RangeError, "31");
+});
+
+Deno.test("contentLength takes headers up to maxHeaderLength", () => {
+  const format = contentLength({ maxHeaderLength: 32 });
+  const head = "X:1\r\nContent-Length: 10000\r\n\r\n"; // 30 bytes
+  const payload = new Uint8Array(10_000);
+  assertEquals(decodeAll(format, [utf8(head), payload]), [payload]);
+  refuses(
+    format,
+    utf8(`XXX${head}`),
+    "malformed",
+    "exceeds maxHeaderLength 32",
+  );
+});
+
+Deno.test("a decoder refuses what is no Uint8Array", () => {
+  const decoder = varint().createDecoder();
+  assertThrows(
+    () => decoder.push("text" as unknown as Uint8Array, () => {}),
+    TypeError,
+    'expected a Uint8Array, received "text"',
+  );
+});
+
+Deno.test("a large frame is whole whatever pieces it comes in", () => {
+  forAll(10, (random) => {
+    const payload = random.bytes(200_000 + random.below(100_000));
+    const wire = encodeFrame(lengthPrefixed(), payload);
+    const pieces: Uint8Array[] = [];
+    for (let at = 0; at < wire.length;) {
+      const end = at + 1 + random.below(random.pick([10, 1000, 70_000]));
+      // Some own their buffer, as a transport's chunks do; some are small views.
+      const piece = wire.subarray(at, end);
+      pieces.push(random.below(2) === 0 ? piece.slice() : piece);
+      at = end;
+    }
+    assertEquals(decodeAll(lengthPrefixed(), pieces), [payload]);
+  });
+});

@@ -2,7 +2,7 @@
 //
 // usage: framing_peer.ts ROLE WAY PATH COUNT [BYTES]
 //   ROLE  send, receive (one way); call, answer (round trips)
-//   WAY   bare, streams, bytes, msgpack
+//   WAY   bare, streams, channel-streams, bytes, msgpack
 
 import {
   bytes,
@@ -139,6 +139,26 @@ const runs: Record<string, () => Promise<void>> = {
     report(received - warmUp, performance.now() - start);
     await input.close();
   },
+  async "send channel streams"() {
+    const out = channel<unknown>(await openConnection(), { codec });
+    const writer = out.writable.getWriter();
+    for (let sent = 0; sent < count + warmUp; sent++) {
+      if (writer.desiredSize! <= 0) await writer.ready;
+      writer.write(payload);
+    }
+    await writer.close();
+    await out.close();
+  },
+  async "receive channel streams"() {
+    const input = channel<unknown>(await openConnection(), { codec });
+    const reader = input.readable.getReader();
+    let received = 0, start = 0;
+    while (!(await reader.read()).done) {
+      if (++received === warmUp) start = performance.now();
+    }
+    report(received - warmUp, performance.now() - start);
+    await input.close();
+  },
   async "call bare"() {
     const conn = await openConn();
     const frame = encodeFrame(format, payload);
@@ -203,4 +223,4 @@ const runs: Record<string, () => Promise<void>> = {
 };
 
 const isChannel = way === "bytes" || way === "msgpack";
-await runs[`${role} ${isChannel ? "channel" : way}`]();
+await runs[`${role} ${isChannel ? "channel" : way.replace("-", " ")}`]();
