@@ -25,6 +25,8 @@ export interface ByteConnectionOptions extends ByteStreamOptions {
   lingerTimeout?: number;
 }
 
+/** What the first reads take, in bytes, so that idle connections stay small. */
+const FIRST_READ_SIZE = 1024;
 /** The most that one read of the default reader takes, in bytes. */
 const READ_SIZE = 64 * 1024;
 /** Defaults of {@linkcode ByteStreamOptions}. */
@@ -73,6 +75,7 @@ export class ByteConnection implements Connection {
 
   #createReadable(): ReadableStream<Uint8Array> {
     let scratch: Uint8Array | undefined;
+    let size = FIRST_READ_SIZE;
     return new ReadableStream({
       type: "bytes",
       start: (controller) => {
@@ -92,7 +95,7 @@ export class ByteConnection implements Connection {
             }
             return;
           }
-          scratch ??= new Uint8Array(READ_SIZE);
+          scratch ??= new Uint8Array(size);
           const count = await this.#io.read(scratch);
           if (this.#sourceClosed) return;
           if (count === null) return this.#endRead();
@@ -104,6 +107,10 @@ export class ByteConnection implements Connection {
             );
             scratch = undefined;
           } else controller.enqueue(scratch.slice(0, count));
+          if (count === size && size < READ_SIZE) {
+            size *= 4; // more was there: a busy connection soon has it all
+            scratch = undefined;
+          }
         } catch (error) {
           this.#lose("read from", error);
         }
