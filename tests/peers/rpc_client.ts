@@ -18,5 +18,6 @@ await api.keep(() => {});
 const stream = await api.numbers();
 await stream.next();
 const held = api.hold();
+await api.$session.ping(); // answered after the call has begun
 console.log("ready");
 await held;
