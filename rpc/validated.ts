@@ -2,10 +2,10 @@ import type { Context } from "./context.ts";
 import { RpcError } from "./errors.ts";
 
 /**
- * What Zod, Valibot, ArkType and others implement, as far as it is used here.
- * See https://standardschema.dev.
+ * A Standard Schema of a handler's arguments, taken as one array: what Zod,
+ * Valibot, ArkType and others implement. See https://standardschema.dev.
  */
-export interface StandardSchema<Input = unknown, Output = Input> {
+export interface ArgumentsSchema<Input = unknown, Output = Input> {
   /** Version 1 of the specification. */
   readonly "~standard": {
     /** The version of the specification. */
@@ -26,7 +26,7 @@ export interface StandardSchema<Input = unknown, Output = Input> {
   };
 }
 
-/** What a {@linkcode StandardSchema} says of a value. */
+/** What a {@linkcode ArgumentsSchema} says of a value. */
 export type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly SchemaIssue[] };
@@ -48,10 +48,10 @@ export interface SchemaIssue {
  *
  * @example Arguments from a hostile peer
  * ```ts
- * import { type StandardSchema, validated } from "@sluice/ipc/rpc";
+ * import { type ArgumentsSchema, validated } from "@sluice/ipc/rpc";
  *
  * // Any Standard Schema does, such as Zod's `z.tuple([z.number()])`.
- * const oneNumber: StandardSchema<[n: number]> = {
+ * const oneNumber: ArgumentsSchema<[n: number]> = {
  *   "~standard": {
  *     version: 1,
  *     vendor: "example",
@@ -73,7 +73,7 @@ export interface SchemaIssue {
  * @returns The handler to list.
  */
 export function validated<I extends unknown[], O extends unknown[], R>(
-  schema: StandardSchema<I, O>,
+  schema: ArgumentsSchema<I, O>,
   handler: (this: Context, ...args: O) => R,
 ): (this: Context, ...args: I) => Promise<Awaited<R>> {
   return async function (this: Context, ...args: I): Promise<Awaited<R>> {

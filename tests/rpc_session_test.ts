@@ -8,6 +8,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import {
+  type ArgumentsSchema,
   client,
   type Context,
   createSession,
@@ -16,7 +17,6 @@ import {
   RpcError,
   serve,
   type Session,
-  type StandardSchema,
   validated,
   withContext,
 } from "../rpc/mod.ts";
@@ -233,7 +233,7 @@ Deno.test("middleware runs in order on both sides and sees metadata", async () =
 });
 
 Deno.test("validated answers invalid-params with the issues, before the handler", async () => {
-  const schema: StandardSchema<[n: number]> = {
+  const schema: ArgumentsSchema<[n: number]> = {
     "~standard": {
       version: 1,
       vendor: "test",

@@ -3,11 +3,11 @@
 import { assertEquals } from "@std/assert";
 import { assertType, type IsExact } from "@std/testing/types";
 import {
+  type ArgumentsSchema,
   type Client,
   type Context,
   type RemoteStream,
   serve,
-  type StandardSchema,
   validated,
   withContext,
 } from "../rpc/mod.ts";
@@ -19,7 +19,7 @@ interface User {
   seen: Date;
 }
 
-const pair: StandardSchema<[a: string, b: number], [string, number]> = {
+const pair: ArgumentsSchema<[a: string, b: number], [string, number]> = {
   "~standard": {
     version: 1,
     vendor: "test",
