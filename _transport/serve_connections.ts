@@ -65,7 +65,7 @@ const ACCEPT_PAUSE = 50;
  *   { signal: stop.signal },
  * );
  *
- * const connection = await connectTcp(listener.options);
+ * const connection = await connectTcp({ port: listener.port });
  * const writer = connection.writable.getWriter();
  * await writer.write(new Uint8Array([1, 2, 3]));
  * await writer.close();

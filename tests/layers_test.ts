@@ -17,6 +17,9 @@ const LAYERS: Record<string, readonly string[]> = {
   // The rendezvous and the doorbell of shared memory are a Unix socket.
   "shm": ["duplex.ts", "_async", "_libc", "_transport", "socket"],
   "rpc": ["duplex.ts", "_async", "framing"],
+  // What stands on framing and transports alike: it takes any of them.
+  "delivery": ["duplex.ts", "_async", "framing"],
+  "observe": ["duplex.ts", "_async", "framing"],
 };
 
 interface Import {
@@ -90,10 +93,10 @@ Deno.test("layers: only _libc opens a dynamic library", () => {
   );
 });
 
-Deno.test("layers: framing, rpc and _async call no Deno API", () => {
+Deno.test("layers: framing, rpc, delivery and _async call no Deno API", () => {
   assertEquals(
     files.filter((file) =>
-      /^(framing|rpc|_async)\//.test(file) &&
+      /^(framing|rpc|delivery|_async)\//.test(file) &&
       /\bDeno\./.test(
         Deno.readTextFileSync(new URL(file, root))
           .replace(/^\s*(\*|\/\/).*$/gm, ""),
