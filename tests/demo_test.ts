@@ -1,0 +1,28 @@
+// The demo runs as the README says, over every transport that is here.
+
+import { assert, assertEquals } from "@std/assert";
+import { schemes } from "../mod.ts";
+import { temporaryDirectory } from "./_tools.ts";
+
+Deno.test("demo gets equal answers over every transport", async () => {
+  await using directory = await temporaryDirectory();
+  await Deno.mkdir(`${directory.path}/below`);
+  await Deno.writeTextFile(`${directory.path}/a.txt`, "one\ntwo\n");
+  await Deno.writeFile(`${directory.path}/below/b`, new Uint8Array(100_000));
+  const script = new URL("../demo/main.ts", import.meta.url).pathname;
+  const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", script, directory.path],
+    stderr: "inherit",
+    env: { NO_COLOR: "1" },
+  }).output();
+  const text = new TextDecoder().decode(stdout);
+  assertEquals(code, 0, text);
+  assert(text.includes("2 files, 2 lines, 100008 bytes"), text);
+  for (const scheme of schemes()) {
+    if (scheme === "stdio") continue; // the worker's end of exec:
+    assert(
+      new RegExp(`^${scheme} +(equal|skipped: openssl)`, "m").test(text),
+      `no answer over ${scheme}:\n${text}`,
+    );
+  }
+});
