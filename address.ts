@@ -2,6 +2,8 @@ import type { Connection, Listener, WaitOptions } from "./duplex.ts";
 import { describe } from "./_async/check.ts";
 import type { ByteStreamOptions } from "./_transport/options.ts";
 import type { RetryOptions } from "./_transport/retry.ts";
+import { connectNats, type ConnectNatsOptions } from "./nats/connect.ts";
+import { listenNats, type ListenNatsOptions } from "./nats/listen.ts";
 import { connectUnix, type ConnectUnixOptions } from "./socket/connect.ts";
 import { listenUnix, type ListenUnixOptions } from "./socket/listen.ts";
 import { connectShm, type ConnectShmOptions } from "./shm/connect.ts";
@@ -43,6 +45,8 @@ export interface ConnectOptions extends WaitOptions, ByteStreamOptions {
   tcp?: Omit<ConnectTcpOptions, "hostname" | "port">;
   /** For `tls:` addresses only. */
   tls?: Omit<ConnectTlsOptions, "hostname" | "port">;
+  /** For `nats:` addresses only. */
+  nats?: Omit<ConnectNatsOptions, "server" | "subject">;
 }
 
 /** Options of {@linkcode listen}, arranged as {@linkcode ConnectOptions} are. */
@@ -55,6 +59,8 @@ export interface ListenOptions extends ByteStreamOptions {
   tcp?: Omit<ListenTcpOptions, "hostname" | "port">;
   /** For `tls:` addresses: certificate and key have to be here. */
   tls?: Omit<ListenTlsOptions, "hostname" | "port">;
+  /** For `nats:` addresses only. */
+  nats?: Omit<ListenNatsOptions, "server" | "subject">;
 }
 
 /** What one scheme of an address means. */
@@ -95,6 +101,12 @@ const TRANSPORTS = new Map<string, Transport>([
       }
       return listenTls({ ...common, ...tls, ...parseHost("tls", rest) });
     },
+  }],
+  ["nats", {
+    connect: (rest, { nats, tls: _, ...common }) =>
+      connectNats({ ...common, ...nats, ...parseSubject(rest) }),
+    listen: (rest, { nats, tls: _, ...common }) =>
+      listenNats({ ...common, ...nats, ...parseSubject(rest) }),
   }],
 ]);
 
@@ -221,4 +233,16 @@ function parseHost(
     );
   }
   return { hostname: match[1], port: Number(match[2]) };
+}
+
+function parseSubject(rest: string): { server: string; subject: string } {
+  const match = /^(?:\/\/)?((?:\[[^\]@]+\]|[^:/@]+)(?::\d{1,5})?)\/([^/]+)$/
+    .exec(rest);
+  if (match === null) {
+    throw new TypeError(
+      `Cannot use address ${describe(`nats:${rest}`)}: expected ` +
+        `nats:host:port/subject; a login goes into options.nats`,
+    );
+  }
+  return { server: match[1], subject: match[2] };
 }

@@ -10,6 +10,7 @@
  * | `shm:/run/a.sock` | shared memory; the socket is its rendezvous |
  * | `tcp:localhost:9000` | TCP |
  * | `tls:example.com:9443` | TLS over TCP |
+ * | `nats:host:4222/subject` | a NATS server, for many machines |
  *
  * @example Two ends, one word apart
  * ```ts
@@ -36,5 +37,6 @@ export * from "./address.ts";
 export * from "./duplex.ts";
 export * from "./shm/mod.ts";
 export * from "./framing/mod.ts";
+export * from "./nats/mod.ts";
 export * from "./socket/mod.ts";
 export * from "./tcp/mod.ts";

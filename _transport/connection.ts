@@ -13,8 +13,11 @@ export interface ByteIo {
   write(bytes: Uint8Array): Promise<number>;
   /** Tells the peer that no more follows. */
   closeWrite(): Promise<void> | void;
-  /** Frees everything now; what is pending rejects. */
-  close(): void;
+  /**
+   * Frees everything now; what is pending rejects. A promise is waited for by
+   * the connection's `close`.
+   */
+  close(): Promise<void> | void;
 }
 
 /** What differs between transports. */
@@ -46,6 +49,8 @@ export class ByteConnection implements Connection {
   #done = Promise.withResolvers<void>();
   #writeDone = Promise.withResolvers<void>();
   #freed = false;
+  /** What `close` of the transport still does. */
+  #freeing: Promise<void> | void = undefined;
   /** What broke it, where it did not end in order. */
   #reason: unknown;
   #readEnded = false;
@@ -184,6 +189,7 @@ export class ByteConnection implements Connection {
     } finally {
       clearInterval(watch);
       this.#finish();
+      await this.#freeing;
     }
   }
 
@@ -275,7 +281,7 @@ export class ByteConnection implements Connection {
     this.#readEnded = this.#writeEnded = true;
     if (this.#idleTimer !== undefined) clearInterval(this.#idleTimer);
     try {
-      this.#io.close();
+      this.#freeing = this.#io.close();
     } catch { // closed by its owner
     }
     this.#writeDone.resolve();

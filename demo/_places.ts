@@ -1,6 +1,7 @@
 // Where the worker of each transport is to be found.
 
 import type { ConnectOptions, ListenOptions } from "../mod.ts";
+import { hasNats, startNats } from "../tests/_nats.ts";
 
 /** An address for the worker, and what each side needs beside it. */
 export interface Place {
@@ -8,6 +9,8 @@ export interface Place {
   address: string;
   listen: ListenOptions;
   connect: ConnectOptions;
+  /** Ends what was started for it. */
+  close?(): Promise<void>;
 }
 
 /** The command of the worker, as an address that starts it. */
@@ -34,6 +37,8 @@ export async function placeOf(
       return { address: "tcp:127.0.0.1:0", ...plain };
     case "tls":
       return await tlsPlace(directory);
+    case "nats":
+      return await natsPlace();
     default:
       return { address: `${scheme}:${directory}/worker.${scheme}`, ...plain };
   }
@@ -65,5 +70,17 @@ async function tlsPlace(directory: string): Promise<Place | string> {
     address: "tls:127.0.0.1:0",
     listen: { tls: { cert: pem, key: await Deno.readTextFile(key) } },
     connect: { tls: { caCerts: [pem] } },
+  };
+}
+
+/** NATS needs its server, which is started for this run. */
+async function natsPlace(): Promise<Place | string> {
+  if (!hasNats) return "nats-server is not there";
+  const server = await startNats();
+  return {
+    address: `nats:${server.address}/demo`,
+    listen: {},
+    connect: {},
+    close: server.kill,
   };
 }

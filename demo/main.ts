@@ -48,6 +48,8 @@ try {
     } catch (error) {
       console.log(`${scheme.padEnd(10)} failed: ${error}`);
       Deno.exitCode = 1;
+    } finally {
+      await place.close?.();
     }
   }
 } finally {

@@ -11,6 +11,7 @@ const LAYERS: Record<string, readonly string[]> = {
   "_libc": ["duplex.ts", "_async"],
   "_transport": ["duplex.ts", "_async", "_libc"],
   "framing": ["duplex.ts", "_async"],
+  "nats": ["duplex.ts", "_async", "_libc", "_transport"],
   "pipe": ["duplex.ts", "_async", "_libc", "_transport"],
   "socket": ["duplex.ts", "_async", "_libc", "_transport"],
   "tcp": ["duplex.ts", "_async", "_libc", "_transport"],
@@ -74,6 +75,7 @@ Deno.test("layers: nothing imports the root's mod.ts", () => {
 
 Deno.test("layers: only framing imports a codec, and none imports @std/assert", () => {
   const allowed: Record<string, readonly string[]> = {
+    nats: ["@nats-io/nats-core", "@nats-io/nats-core/internal"],
     framing: ["@msgpack/msgpack", "@std/bytes", "@std/msgpack", "@std/streams"],
   };
   const broken = imports.filter(({ file, target }) =>

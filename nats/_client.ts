@@ -1,0 +1,81 @@
+// The official NATS client, loaded when it is first needed: it is the only
+// dependency that most users of this package never run.
+
+import type { NatsConnection } from "@nats-io/nats-core";
+import { within } from "../_async/wait.ts";
+import type { WaitOptions } from "../duplex.ts";
+import { DenoTransport } from "./_deno_transport.ts";
+import type { CheckedNatsOptions, NatsOptions } from "./options.ts";
+
+export type { NatsConnection };
+
+/** How long a listener waits between two tries to come back, in ms. */
+const RECONNECT_DELAY = 250;
+
+/** A subject that nobody else uses, or guesses: 122 random bits. */
+export function createInbox(): string {
+  return `_INBOX.${crypto.randomUUID().replaceAll("-", "")}`;
+}
+
+/** Connects to the server. A listener comes back after a loss, a client ends. */
+export async function connectToServer(
+  options: NatsOptions & CheckedNatsOptions,
+  { reconnect, ...wait }: { reconnect: boolean } & WaitOptions,
+): Promise<NatsConnection> {
+  const { authentication, servers, tls } = options;
+  const what = `Cannot connect to NATS at ${servers.join(", ")}`;
+  const core = await import("@nats-io/nats-core/internal");
+  core.setTransportFactory({ factory: () => new DenoTransport(core) });
+  const login = authentication === undefined
+    ? {}
+    : "user" in authentication
+    ? { user: authentication.user, pass: authentication.password }
+    : "token" in authentication
+    ? { token: authentication.token }
+    : {
+      authenticator: core.credsAuthenticator(
+        new TextEncoder().encode(authentication.credentials),
+      ),
+    };
+  const connecting = core.NatsConnectionImpl.connect({
+    servers,
+    reconnect,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: RECONNECT_DELAY,
+    // The wait below ends it: this is only for what it leaves behind.
+    timeout: Math.min(wait.timeout ?? 20_000, 20_000),
+    tls: tls === true ? {} : tls || undefined,
+    ...login,
+  });
+  try {
+    return await within(connecting, what, wait);
+  } catch (error) {
+    connecting.then((connection) => connection.close(), () => {});
+    throw explain(error, what);
+  }
+}
+
+/** The client's errors as those of the runtime, by what a user can do. */
+function explain(error: unknown, what: string): unknown {
+  if (!(error instanceof Error) || error instanceof DOMException) return error;
+  const message = `${what}: ${error.message || error.name}`;
+  const name = `${error.name} ${(error.cause as Error)?.name ?? ""}`;
+  if (/Authorization|Authentication|Permission/i.test(name)) {
+    return new Deno.errors.PermissionDenied(message, { cause: error });
+  }
+  if (error instanceof Deno.errors.NotCapable) return error;
+  if (/Timeout/.test(name)) {
+    return new Deno.errors.TimedOut(message, { cause: error });
+  }
+  return new Deno.errors.ConnectionRefused(message, { cause: error });
+}
+
+/** Sends what was published, then closes; at once where the server is away. */
+export async function endConnection(nats: NatsConnection): Promise<void> {
+  if (nats.isClosed()) return;
+  try {
+    await nats.drain();
+  } catch {
+    await nats.close();
+  }
+}
