@@ -1,0 +1,99 @@
+// The soak of one transport.
+
+import { ConnectionClosedError, schemes } from "../mod.ts";
+import { sleep } from "../_async/wait.ts";
+import type { Place } from "../demo/_places.ts";
+import { type Conversation, converse } from "./_talk.ts";
+import { startServer, startVictim } from "./_start.ts";
+import type { Vitals } from "./_vitals.ts";
+
+/** What went over a transport so far. */
+export interface Tally extends Conversation {
+  connections: number;
+  kills: number;
+}
+
+/** Options of {@linkcode soakScheme}. */
+interface SoakOptions {
+  scheme: string;
+  place: Place;
+  tally: Tally;
+  vitals: Vitals;
+  signal: AbortSignal;
+}
+
+/** Runs until `signal`; throws where anything is lost, or hangs. */
+export async function soakScheme(options: SoakOptions): Promise<void> {
+  const { scheme } = options;
+  const listens = schemes({ listen: true }).includes(scheme);
+  if (!listens) return await talkOn(options, options.place.address);
+  await using steady = await startServer(options.place, "steady");
+  options.vitals.watch(`${scheme} server`, steady.pid);
+  await Promise.all([
+    talkOn(options, steady.address),
+    victims(options, steady.address),
+    doomed(options),
+  ]);
+}
+
+/** Conversations with a server that must not fail. */
+async function talkOn(
+  { place, tally, signal }: SoakOptions,
+  address: string,
+): Promise<void> {
+  while (!signal.aborted) {
+    tally.connections++;
+    await converse(address, place.connect, randomCount(), tally);
+    await sleep(Math.random() * 100);
+  }
+}
+
+/** Clients that are killed while they talk: the server has to live with it. */
+async function victims(
+  { place, tally, signal }: SoakOptions,
+  address: string,
+): Promise<void> {
+  while (!signal.aborted) {
+    const victim = await startVictim(place, address);
+    await sleep(Math.random() * 500);
+    await victim.kill();
+    tally.kills++;
+    await sleep(1000);
+  }
+}
+
+/** Servers that are killed while we talk: we have to hear of it, in time. */
+async function doomed({ place, tally, signal }: SoakOptions): Promise<void> {
+  while (!signal.aborted) {
+    await using server = await startServer(place, "doomed");
+    const talking = (async () => {
+      for (;;) {
+        tally.connections++;
+        await converse(server.address, place.connect, 1000, tally);
+      }
+    })();
+    talking.catch(() => {});
+    await sleep(500 + Math.random() * 1500);
+    await server.kill();
+    tally.kills++;
+    const error = await Promise.race([
+      talking.catch((error: unknown) => error),
+      sleep(20_000).then(() => new Error("hung after the server was killed")),
+    ]);
+    if (!isLoss(error)) throw error;
+  }
+}
+
+/** What may be heard of a server that was killed. */
+function isLoss(error: unknown): boolean {
+  return error instanceof ConnectionClosedError ||
+    error instanceof Deno.errors.ConnectionRefused ||
+    error instanceof Deno.errors.ConnectionReset ||
+    error instanceof Deno.errors.NotFound ||
+    error instanceof Deno.errors.UnexpectedEof ||
+    (error instanceof Error && error.name === "FrameError"); // half a frame
+}
+
+function randomCount(): number {
+  return Math.floor(1000 ** Math.random());
+}
