@@ -21,6 +21,11 @@ export const O_CREAT = DARWIN ? 0x200 : 0o100;
 export const O_EXCL = DARWIN ? 0x800 : 0o200;
 export const O_NONBLOCK = DARWIN ? 0x4 : 0o4000;
 export const O_DIRECTORY = DARWIN ? 0x100000 : 0o200000;
+export const O_NOFOLLOW = DARWIN
+  ? 0x100
+  : Deno.build.arch === "aarch64"
+  ? 0o100000
+  : 0o400000;
 /** Linux; the flag and this processor's O_DIRECTORY. */
 export const O_TMPFILE = 0o20000000 |
   (Deno.build.arch === "aarch64" ? 0o40000 : 0o200000);
@@ -62,4 +67,6 @@ export const MAP_SHARED = 1;
 
 export const POLLIN = 1;
 export const POLLOUT = 4;
+export const POLLERR = 8;
+export const POLLHUP = 16;
 export const SEEK_END = 2;

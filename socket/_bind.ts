@@ -1,7 +1,7 @@
 // Binding a path so that its mode is right from the first moment, exactly one
 // of several starters wins, and nobody's newer file is ever removed.
 
-import { lockPath } from "./_lock.ts";
+import { lockPath } from "../_transport/lock_path.ts";
 import { checkLength } from "./_path.ts";
 
 /** A bound path and what it takes to remove it later. */

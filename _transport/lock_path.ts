@@ -1,4 +1,4 @@
-// A lock file around probing, replacing and removing a socket's path.
+// A lock file around probing, replacing and removing a path: of a socket, a FIFO.
 
 import { sleep } from "../_async/wait.ts";
 
