@@ -106,6 +106,16 @@ export function osError(
   );
 }
 
+/** The same for an errno's name, as {@linkcode errnoName} gives it. */
+export function namedError(
+  what: string,
+  call: string,
+  name: string,
+): Error & { code: string } {
+  const entry = Object.entries(TABLE).find(([, entry]) => entry.name === name);
+  return osError(what, call, Number(entry?.[0] ?? name.replace("errno ", "")));
+}
+
 /** Returns `result`, or throws the errno's error where it is negative. */
 export function unwrap<T extends number | bigint>(
   result: T,

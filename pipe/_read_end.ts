@@ -1,0 +1,74 @@
+// The reading end of a pipe on the event loop: no thread waits for bytes.
+
+import net from "node:net";
+import { fromNode } from "./_node_error.ts";
+
+/** Owns `fd`, which has O_NONBLOCK; `first` are bytes that were read already. */
+export class ReadEnd {
+  readonly #what: string;
+  #socket: net.Socket;
+  #fd: number;
+  #rest: Uint8Array | undefined;
+  #ended = false;
+  #closed = false;
+  #error: unknown;
+  /** Wakes the read that waits. */
+  #wake: (() => void) | undefined;
+
+  constructor(fd: number, what: string, first?: Uint8Array) {
+    this.#fd = fd;
+    this.#what = what;
+    if (first !== undefined && first.length > 0) this.#rest = first;
+    // `node:net` adopts a descriptor into the event loop; Deno has no other way.
+    const socket = new net.Socket({ fd, readable: true, writable: false });
+    this.#socket = socket;
+    socket.on("end", () => {
+      this.#ended = true;
+      this.#wake?.();
+    });
+    socket.on("error", (error) => {
+      this.#error ??= fromNode(error, what);
+      this.#wake?.();
+    });
+    socket.on("close", () => {
+      this.#closed = true;
+      this.#wake?.();
+    });
+    socket.on("readable", () => this.#wake?.());
+  }
+
+  /** The descriptor's number. */
+  get fd(): number {
+    if (this.#closed) {
+      throw new Deno.errors.BadResource(`${this.#what}: it is closed`);
+    }
+    return this.#fd;
+  }
+
+  /** Fills the start of `into`; the count, or `null` at the end. */
+  async read(into: Uint8Array): Promise<number | null> {
+    for (;;) {
+      const chunk = this.#rest ?? this.#socket.read() as Uint8Array | null;
+      if (chunk !== null) {
+        const count = Math.min(chunk.length, into.length);
+        into.set(count === chunk.length ? chunk : chunk.subarray(0, count));
+        this.#rest = count === chunk.length ? undefined : chunk.subarray(count);
+        return count;
+      }
+      if (this.#ended) return null;
+      if (this.#error !== undefined) throw this.#error;
+      if (this.#closed) {
+        throw new Deno.errors.BadResource(`${this.#what}: it is closed`);
+      }
+      await new Promise<void>((resolve) => this.#wake = resolve);
+      this.#wake = undefined;
+    }
+  }
+
+  /** Frees the descriptor; a read that waits rejects. */
+  close(): void {
+    this.#closed = true;
+    this.#socket.destroy();
+    this.#wake?.();
+  }
+}
