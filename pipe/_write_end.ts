@@ -3,7 +3,7 @@
 
 import net from "node:net";
 import type { WaitOptions } from "../duplex.ts";
-import { deadline, sleep } from "../_async/wait.ts";
+import { deadline, sleep, within } from "../_async/wait.ts";
 import { namedError } from "../_libc/errno.ts";
 import { writeNow } from "../_libc/fifo.ts";
 import { closeDescriptor } from "../_libc/pipe.ts";
@@ -22,6 +22,8 @@ export class WriteEnd {
   #closed = false;
   /** Settles when whoever writes now is done. */
   #turn: Promise<void> = Promise.resolve();
+  /** Those who write or wait for their turn. */
+  #turns = 0;
   /** Ends the turn of a chunk of which a part was written. */
   #endTurn: (() => void) | undefined;
 
@@ -70,12 +72,22 @@ export class WriteEnd {
   }
 
   /** Waits for the writers before; the function ends this one's turn. */
-  async #takeTurn(): Promise<() => void> {
+  async #takeTurn(signal?: AbortSignal): Promise<() => void> {
     const before = this.#turn;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#turn = promise;
-    await before;
-    return resolve;
+    this.#turns++;
+    const endTurn = () => {
+      this.#turns--;
+      resolve();
+    };
+    try {
+      await within(before, this.#what, { signal });
+    } catch (error) {
+      before.then(endTurn);
+      throw error;
+    }
+    return endTurn;
   }
 
   /** Waits in the event loop until the kernel has taken all of `bytes`. */
@@ -106,22 +118,28 @@ export class WriteEnd {
     what: string,
     options: WaitOptions,
   ): Promise<void> {
+    options.signal?.throwIfAborted();
+    if (this.#turns === 0 && this.#tryWrite(bytes, what)) return;
     using end = deadline(what, options);
-    end.signal.throwIfAborted();
-    const endTurn = await this.#takeTurn();
+    const endTurn = await this.#takeTurn(end.signal);
     try {
       // A write that the event loop waits with could not be taken back.
       for (let pause = 0;; pause = Math.min(MAX_PAUSE, pause * 2 || 1)) {
         end.signal.throwIfAborted();
-        this.#check();
-        const count = writeNow(this.#fd, bytes);
-        if (typeof count === "number") return;
-        if (count !== "EAGAIN") throw namedError(what, "write", count);
+        if (this.#tryWrite(bytes, what)) return;
         await sleep(pause, end.signal);
       }
     } finally {
       endTurn();
     }
+  }
+
+  #tryWrite(bytes: Uint8Array, what: string): boolean {
+    this.#check();
+    const count = writeNow(this.#fd, bytes);
+    if (typeof count === "number") return true;
+    if (count === "EAGAIN") return false;
+    throw namedError(what, "write", count);
   }
 
   /** Frees the descriptor: readers see the end once they have read the rest. */
