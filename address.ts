@@ -8,6 +8,8 @@ import { connectUnix, type ConnectUnixOptions } from "./socket/connect.ts";
 import { listenUnix, type ListenUnixOptions } from "./socket/listen.ts";
 import { connectShm, type ConnectShmOptions } from "./shm/connect.ts";
 import { listenShm, type ListenShmOptions } from "./shm/listen.ts";
+import { connectFifo, type ConnectFifoOptions } from "./pipe/connect_fifo.ts";
+import { listenFifo, type ListenFifoOptions } from "./pipe/listen_fifo.ts";
 import { connectTcp, type ConnectTcpOptions } from "./tcp/connect.ts";
 import { listenTcp } from "./tcp/listen.ts";
 import type { ListenTcpOptions } from "./tcp/options.ts";
@@ -41,6 +43,8 @@ export interface ConnectOptions extends WaitOptions, ByteStreamOptions {
   unix?: Omit<ConnectUnixOptions, "path">;
   /** For `shm:` addresses only. */
   shm?: Omit<ConnectShmOptions, "path">;
+  /** For `fifo:` addresses only. */
+  fifo?: Omit<ConnectFifoOptions, "path">;
   /** For `tcp:` addresses only. */
   tcp?: Omit<ConnectTcpOptions, "hostname" | "port">;
   /** For `tls:` addresses only. */
@@ -55,6 +59,8 @@ export interface ListenOptions extends ByteStreamOptions {
   unix?: Omit<ListenUnixOptions, "path">;
   /** For `shm:` addresses only. */
   shm?: Omit<ListenShmOptions, "path">;
+  /** For `fifo:` addresses only. */
+  fifo?: Omit<ListenFifoOptions, "path">;
   /** For `tcp:` addresses only. */
   tcp?: Omit<ListenTcpOptions, "hostname" | "port">;
   /** For `tls:` addresses: certificate and key have to be here. */
@@ -82,6 +88,12 @@ const TRANSPORTS = new Map<string, Transport>([
       connectShm({ ...common, ...shm, path }),
     listen: (path, { shm, ...common }) =>
       listenShm({ ...common, ...shm, path }),
+  }],
+  ["fifo", {
+    connect: (path, { fifo, ...common }) =>
+      connectFifo({ ...common, ...fifo, path }),
+    listen: (path, { fifo, ...common }) =>
+      listenFifo({ ...common, ...fifo, path }),
   }],
   ["tcp", {
     connect: (rest, { tcp, ...common }) =>

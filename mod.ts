@@ -8,6 +8,7 @@
  * | --- | --- |
  * | `unix:/run/a.sock`, `unix:@name` | a Unix socket, by path or abstract name |
  * | `shm:/run/a.sock` | shared memory; the socket is its rendezvous |
+ * | `fifo:/run/a` | a pair of FIFOs for each connection |
  * | `tcp:localhost:9000` | TCP |
  * | `tls:example.com:9443` | TLS over TCP |
  * | `nats:host:4222/subject` | a NATS server, for many machines |
@@ -38,5 +39,6 @@ export * from "./duplex.ts";
 export * from "./shm/mod.ts";
 export * from "./framing/mod.ts";
 export * from "./nats/mod.ts";
+export * from "./pipe/mod.ts";
 export * from "./socket/mod.ts";
 export * from "./tcp/mod.ts";

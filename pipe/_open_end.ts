@@ -13,10 +13,11 @@ const MAX_PAUSE = 10;
 const FIRST_READ = 4096;
 
 /**
- * No kernel interface tells of an opener: poll(2) stays silent until there are
- * bytes, and inotify's IN_OPEN never reaches Deno.watchFs. A look costs 1 µs.
+ * How long to wait between looks, in ms. No kernel interface tells of an opener:
+ * poll(2) stays silent until there are bytes, and inotify's IN_OPEN never
+ * reaches `Deno.watchFs`. A look costs some microseconds.
  */
-function* pauses(): Generator<number, never> {
+export function* pauses(): Generator<number, never> {
   for (let pause = 0;; pause = Math.min(MAX_PAUSE, pause * 2 || 1)) yield pause;
 }
 

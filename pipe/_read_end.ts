@@ -1,12 +1,12 @@
 // The reading end of a pipe on the event loop: no thread waits for bytes.
 
-import net from "node:net";
-import { fromNode } from "./_node_error.ts";
+import type { Socket } from "node:net";
+import { fromNode, loadSocket } from "./_node_socket.ts";
 
 /** Owns `fd`, which has O_NONBLOCK; `first` are bytes that were read already. */
 export class ReadEnd {
   readonly #what: string;
-  #socket: net.Socket;
+  #socket: Socket;
   #fd: number;
   #rest: Uint8Array | undefined;
   #ended = false;
@@ -15,12 +15,25 @@ export class ReadEnd {
   /** Wakes the read that waits. */
   #wake: (() => void) | undefined;
 
-  constructor(fd: number, what: string, first?: Uint8Array) {
+  /** Takes over `fd`, into the event loop. */
+  static async adopt(
+    fd: number,
+    what: string,
+    first?: Uint8Array,
+  ): Promise<ReadEnd> {
+    return new ReadEnd(await loadSocket(), fd, what, first);
+  }
+
+  private constructor(
+    NodeSocket: typeof Socket,
+    fd: number,
+    what: string,
+    first: Uint8Array | undefined,
+  ) {
     this.#fd = fd;
     this.#what = what;
     if (first !== undefined && first.length > 0) this.#rest = first;
-    // `node:net` adopts a descriptor into the event loop; Deno has no other way.
-    const socket = new net.Socket({ fd, readable: true, writable: false });
+    const socket = new NodeSocket({ fd, readable: true, writable: false });
     this.#socket = socket;
     socket.on("end", () => {
       this.#ended = true;

@@ -1,13 +1,13 @@
 // The writing end of a pipe: a call while the kernel takes bytes, the event loop
 // while it does not.
 
-import net from "node:net";
+import type { Socket } from "node:net";
 import type { WaitOptions } from "../duplex.ts";
 import { deadline, sleep, within } from "../_async/wait.ts";
 import { namedError } from "../_libc/errno.ts";
 import { writeNow } from "../_libc/fifo.ts";
 import { closeDescriptor } from "../_libc/pipe.ts";
-import { fromNode } from "./_node_error.ts";
+import { fromNode, loadSocket } from "./_node_socket.ts";
 
 /** The most bytes that the event loop gets at once, so that progress shows. */
 const SLICE = 256 * 1024;
@@ -18,7 +18,7 @@ const MAX_PAUSE = 8;
 export class WriteEnd {
   readonly #what: string;
   readonly #fd: number;
-  #socket: net.Socket | undefined;
+  #socket: Socket | undefined;
   #closed = false;
   /** Settles when whoever writes now is done. */
   #turn: Promise<void> = Promise.resolve();
@@ -91,9 +91,11 @@ export class WriteEnd {
   }
 
   /** Waits in the event loop until the kernel has taken all of `bytes`. */
-  #writeLater(bytes: Uint8Array): Promise<void> {
-    const socket = this.#socket ??= this.#adopt();
-    return new Promise((resolve, reject) => {
+  async #writeLater(bytes: Uint8Array): Promise<void> {
+    const NodeSocket = await loadSocket();
+    this.#check();
+    const socket = this.#socket ??= this.#adopt(NodeSocket);
+    await new Promise<void>((resolve, reject) => {
       socket.write(bytes, (error) => {
         if (error) reject(fromNode(error, this.#what));
         else resolve();
@@ -101,8 +103,8 @@ export class WriteEnd {
     });
   }
 
-  #adopt(): net.Socket {
-    const socket = new net.Socket({
+  #adopt(NodeSocket: typeof Socket): Socket {
+    const socket = new NodeSocket({
       fd: this.#fd,
       readable: false,
       writable: true,

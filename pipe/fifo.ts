@@ -44,15 +44,18 @@ export class Fifo implements Disposable {
   /**
    * Removes the file, if it is still this FIFO's: a newer one at the same path
    * stays. Ends that are open stay open. Calling it again does nothing.
+   *
+   * @returns Whether there was a file to remove.
    */
-  remove(): void {
+  remove(): boolean {
     try {
-      if (isSame(this.#own, Deno.lstatSync(this.path))) {
-        Deno.removeSync(this.path);
-      }
+      if (!isSame(this.#own, Deno.lstatSync(this.path))) return false;
+      Deno.removeSync(this.path);
+      return true;
     } catch (error) {
       // The file or its whole directory is gone already.
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      if (error instanceof Deno.errors.NotFound) return false;
+      throw error;
     }
   }
 

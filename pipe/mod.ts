@@ -4,5 +4,10 @@
  * @module
  */
 
+export * from "./connect_fifo.ts";
 export * from "./fifo.ts";
+export * from "./fifo_pair.ts";
+export * from "./listen_fifo.ts";
 export * from "./open_fifo.ts";
+export type { ByteStreamOptions } from "../_transport/options.ts";
+export type { RetryOptions } from "../_transport/retry.ts";

@@ -185,7 +185,11 @@ async function openReader(
     });
     ({ fd, first } = await openForReadingFromWriter(path, what, end.signal));
   }
-  const source = new ReadEnd(fd, `Cannot read from the FIFO ${path}`, first);
+  const source = await ReadEnd.adopt(
+    fd,
+    `Cannot read from the FIFO ${path}`,
+    first,
+  );
   const connection = connect(path, options, {
     read: (into) => source.read(into),
     write: (bytes) => Promise.resolve(bytes.length),
