@@ -4,6 +4,8 @@
  * @module
  */
 
+export * from "./buffered_writer.ts";
+export * from "./capacity.ts";
 export * from "./connect_fifo.ts";
 export * from "./fifo.ts";
 export * from "./fifo_pair.ts";
