@@ -20,6 +20,7 @@ export interface BufferedWriterOptions {
 }
 
 const HIGH_WATER_MARK = 64 * 1024;
+const FIRST_LENGTH = 256;
 const EMPTY = new Uint8Array(0);
 
 /**
@@ -56,6 +57,11 @@ export class BufferedWriter implements AsyncDisposable {
   #text = "";
   #bytes: Uint8Array = EMPTY;
   #length = 0;
+  /** Below these, a write only gathers; 0 where it has to do more. */
+  #textLimit = 0;
+  #bytesLimit = 0;
+  /** What the last chunk of bytes took: the next one's first buffer. */
+  #lastLength = 0;
   #timer = false;
   #failed = false;
   #error: unknown;
@@ -103,19 +109,21 @@ export class BufferedWriter implements AsyncDisposable {
    * @throws What broke the stream.
    */
   write(chunk: Uint8Array | string): Promise<void> | undefined {
-    if (this.#failed) throw this.#error;
-    if (this.#closing !== undefined) {
-      throw new TypeError("Cannot write: the BufferedWriter is closed");
+    if (typeof chunk === "string") {
+      if ((this.#text += chunk).length < this.#textLimit) return undefined;
+    } else if (
+      chunk instanceof Uint8Array && this.#text === "" &&
+      this.#length + chunk.length < this.#bytesLimit
+    ) {
+      this.#bytes.set(chunk, this.#length);
+      this.#length += chunk.length;
+      return undefined;
+    } else {
+      this.#checkOpen();
+      this.#append(chunk);
     }
-    if (typeof chunk === "string") this.#text += chunk;
-    else if (chunk instanceof Uint8Array) this.#append(chunk);
-    else {
-      throw new TypeError(
-        `Cannot write: expected a Uint8Array or a string, received ` +
-          describe(chunk),
-      );
-    }
-    if (this.#text.length + this.#length >= this.#highWaterMark) {
+    this.#checkOpen();
+    if (this.buffered >= this.#highWaterMark) {
       this.#send();
       if ((this.#writer.desiredSize ?? 0) > 0) return undefined;
       return this.#writer.ready;
@@ -124,10 +132,25 @@ export class BufferedWriter implements AsyncDisposable {
       this.#timer = true;
       setTimeout(this.#onTurnEnd, 0);
     }
+    this.#textLimit = this.#highWaterMark - this.#length;
+    this.#bytesLimit = Math.min(this.#highWaterMark, this.#bytes.length);
     return undefined;
   }
 
+  #checkOpen(): void {
+    if (this.#failed) throw this.#error;
+    if (this.#closing === undefined) return;
+    this.#text = "";
+    throw new TypeError("Cannot write: the BufferedWriter is closed");
+  }
+
   #append(chunk: Uint8Array): void {
+    if (!(chunk instanceof Uint8Array)) {
+      throw new TypeError(
+        `Cannot write: expected a Uint8Array or a string, received ` +
+          describe(chunk),
+      );
+    }
     if (this.#text !== "") this.#encodeText();
     this.#reserve(chunk.length);
     this.#bytes.set(chunk, this.#length);
@@ -152,7 +175,8 @@ export class BufferedWriter implements AsyncDisposable {
       Math.max(
         needed,
         Math.min(this.#bytes.length * 4, this.#highWaterMark),
-        256,
+        this.#lastLength,
+        FIRST_LENGTH,
       ),
     );
     grown.set(this.#bytes.subarray(0, this.#length));
@@ -161,6 +185,7 @@ export class BufferedWriter implements AsyncDisposable {
 
   /** Hands all that was gathered to the stream as one chunk. */
   #send(): void {
+    this.#textLimit = this.#bytesLimit = 0;
     if (this.#failed || this.#text.length + this.#length === 0) return;
     let chunk: Uint8Array;
     if (this.#length === 0) {
@@ -169,6 +194,7 @@ export class BufferedWriter implements AsyncDisposable {
     } else {
       if (this.#text !== "") this.#encodeText();
       chunk = this.#bytes.subarray(0, this.#length);
+      this.#lastLength = this.#length;
       this.#bytes = EMPTY; // the stream holds on to it
       this.#length = 0;
     }
@@ -183,7 +209,7 @@ export class BufferedWriter implements AsyncDisposable {
     this.#error = error;
     this.#text = "";
     this.#bytes = EMPTY;
-    this.#length = 0;
+    this.#length = this.#textLimit = this.#bytesLimit = 0;
   }
 
   /**

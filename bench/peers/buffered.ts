@@ -18,7 +18,9 @@ if (kind === "write") {
   await writer.close();
 } else {
   const chunk = kind === "bytes" ? bytes : text;
-  const writer = new BufferedWriter(child.stdin);
+  const writer = new BufferedWriter(child.stdin, {
+    highWaterMark: Number(Deno.env.get("HWM") ?? 65536),
+  });
   for (let line = 0; line < lines; line++) {
     const room = writer.write(chunk);
     if (kind === "await" || room !== undefined) await room;
