@@ -62,14 +62,14 @@ export class BufferedWriter implements AsyncDisposable {
   #bytesLimit = 0;
   /** What the last chunk of bytes took: the next one's first buffer. */
   #lastLength = 0;
-  #timer = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #failed = false;
   #error: unknown;
   /** Settles when all that left before was taken. */
   #sent: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
   #onTurnEnd = () => {
-    this.#timer = false;
+    this.#timer = undefined;
     this.#send();
   };
 
@@ -128,9 +128,8 @@ export class BufferedWriter implements AsyncDisposable {
       if ((this.#writer.desiredSize ?? 0) > 0) return undefined;
       return this.#writer.ready;
     }
-    if (!this.#timer && this.#flushOnTurnEnd) {
-      this.#timer = true;
-      setTimeout(this.#onTurnEnd, 0);
+    if (this.#timer === undefined && this.#flushOnTurnEnd) {
+      this.#timer = setTimeout(this.#onTurnEnd, 0);
     }
     this.#textLimit = this.#highWaterMark - this.#length;
     this.#bytesLimit = Math.min(this.#highWaterMark, this.#bytes.length);
@@ -203,8 +202,14 @@ export class BufferedWriter implements AsyncDisposable {
     this.#sent = sent;
   }
 
+  #stopTimer(): void {
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
   #fail(error: unknown): void {
     if (this.#failed) return;
+    this.#stopTimer();
     this.#failed = true;
     this.#error = error;
     this.#text = "";
@@ -219,6 +224,7 @@ export class BufferedWriter implements AsyncDisposable {
    * @throws What broke the stream.
    */
   async flush(): Promise<void> {
+    this.#stopTimer();
     if (this.#failed) throw this.#error;
     this.#send();
     await this.#sent;

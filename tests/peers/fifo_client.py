@@ -1,0 +1,30 @@
+# A client of a `fifo:` address that knows only docs/fifo.md: it sends a line and
+# prints what comes back.  python3 fifo_client.py <path> [killed]
+
+import os
+import signal
+import sys
+
+path = sys.argv[1]
+listener = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+token = os.urandom(8).hex()
+up, down = f"{path}.{token}.up", f"{path}.{token}.down"
+os.mkfifo(up, 0o600)
+os.mkfifo(down, 0o600)
+reader = os.open(down, os.O_RDONLY | os.O_NONBLOCK)
+keeper = os.open(up, os.O_RDONLY | os.O_NONBLOCK)
+writer = os.open(up, os.O_WRONLY)
+if sys.argv[2:] == ["killed"]:
+    os.kill(os.getpid(), signal.SIGKILL)
+os.write(listener, f"\n{token}\n".encode())
+if sys.argv[2:] == ["killed later"]:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+answer = os.open(down, os.O_RDONLY)  # waits until the listener has it open
+os.close(reader)
+assert os.read(answer, 1) == b"\x01"
+os.close(keeper)
+os.write(writer, b"hello from Python\n")
+os.close(writer)
+with os.fdopen(answer) as replies:
+    sys.stdout.write(replies.read())
