@@ -15,7 +15,7 @@ export class HandshakeAcceptor implements Acceptor {
   #wrap: (conn: Deno.TlsConn) => Connection;
   #onError: ((error: unknown) => void) | undefined;
   #ready: Connection[] = [];
-  #running = 0;
+  #running = new Set<Deno.TlsConn>();
   #accepting: Promise<void> | undefined;
   #progress = Promise.withResolvers<void>();
   #closed = false;
@@ -34,23 +34,32 @@ export class HandshakeAcceptor implements Acceptor {
 
   async accept(): Promise<Connection> {
     for (;;) {
+      if (this.#closed) throw new Deno.errors.BadResource("Listener closed");
       const ready = this.#ready.shift();
       if (ready !== undefined) return ready;
-      if (this.#running < MAX_HANDSHAKES) this.#accepting ??= this.#acceptOne();
-      await Promise.race([this.#accepting, this.#progress.promise]);
+      // A race with nothing would be over at once, and again, for ever.
+      const { promise } = this.#progress;
+      if (this.#running.size < MAX_HANDSHAKES) {
+        this.#accepting ??= this.#acceptOne();
+      }
+      await (this.#accepting
+        ? Promise.race([this.#accepting, promise])
+        : promise);
     }
   }
 
   close(): void {
     this.#closed = true;
     this.#listener.close();
+    for (const conn of this.#running) closeQuietly(conn);
+    this.#progress.resolve();
     for (const connection of this.#ready.splice(0)) connection.abort();
   }
 
   async #acceptOne(): Promise<void> {
     try {
       const conn = await this.#listener.accept();
-      this.#running++;
+      this.#running.add(conn);
       this.#shakeHands(conn);
     } finally {
       this.#accepting = undefined;
@@ -68,17 +77,25 @@ export class HandshakeAcceptor implements Acceptor {
       if (this.#closed) connection.abort();
       else this.#ready.push(connection);
     } catch (error) {
-      try {
-        conn.close();
-      } catch { // closed by what failed
-      }
-      try {
-        this.#onError?.(error);
-      } catch { // a hook that throws must not end the listener
-      }
+      closeQuietly(conn);
+      if (!this.#closed) this.#report(error);
     }
-    this.#running--;
+    this.#running.delete(conn);
     this.#progress.resolve();
     this.#progress = Promise.withResolvers();
+  }
+
+  #report(error: unknown): void {
+    try {
+      this.#onError?.(error);
+    } catch { // a hook that throws must not end the listener
+    }
+  }
+}
+
+function closeQuietly(conn: Deno.TlsConn): void {
+  try {
+    conn.close();
+  } catch { // closed by what failed
   }
 }
