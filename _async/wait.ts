@@ -3,7 +3,7 @@
 import type { WaitOptions } from "../duplex.ts";
 
 /** The longest delay that `setTimeout` takes; longer ones fire at once. */
-const MAX_TIMER = 2 ** 31 - 1;
+export const MAX_TIMER = 2 ** 31 - 1;
 
 /** The error of a wait that took too long. `what` reads "Cannot connect to x". */
 export function timeoutError(what: string, timeout: number): DOMException {
@@ -100,7 +100,7 @@ export function deadline(
   };
 }
 
-/** Resolves after `milliseconds`, or rejects with the signal's reason. */
+/** Resolves after `milliseconds` (at most 24 days), or rejects with the signal's reason. */
 export function sleep(
   milliseconds: number,
   signal?: AbortSignal,
@@ -114,7 +114,7 @@ export function sleep(
     const timer = setTimeout(() => {
       signal?.removeEventListener("abort", onAbort);
       resolve();
-    }, milliseconds);
+    }, Math.min(milliseconds, MAX_TIMER));
     signal?.addEventListener("abort", onAbort, { once: true });
   });
 }

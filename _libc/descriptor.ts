@@ -203,7 +203,7 @@ export function findInet(
   local: Deno.NetAddr,
   remote: Deno.NetAddr,
 ): number | undefined {
-  return openDescriptors().find((fd) => {
+  return findNewest((fd) => {
     const here = socketName(fd, "local");
     if (here?.family !== "inet" || here.port !== local.port) return false;
     const there = socketName(fd, "peer");
@@ -211,6 +211,17 @@ export function findInet(
       sameHost(here.hostname, local.hostname) &&
       sameHost(there.hostname, remote.hostname);
   });
+}
+
+/** The newest is nearly always just below the lowest free number. */
+function findNewest(isIt: (fd: number) => boolean): number | undefined {
+  const lib = libc("find a descriptor");
+  const free = lib.fcntl?.(0, F_DUPFD_CLOEXEC, 0n) ?? -1;
+  if (free >= 0) lib.close?.(free);
+  for (let fd = free - 1; fd >= 0 && fd > free - 32; fd--) {
+    if (isIt(fd)) return fd;
+  }
+  return openDescriptors().find(isIt);
 }
 
 /** The descriptor of the listener bound at `path`. */
@@ -252,14 +263,7 @@ export class AcceptedDescriptors {
 
   /** The descriptor of the connection that was accepted last. */
   claim(): number | undefined {
-    // The newest is nearly always just below the lowest free number.
-    const lib = libc("find a descriptor");
-    const free = lib.fcntl?.(0, F_DUPFD_CLOEXEC, 0n) ?? -1;
-    if (free >= 0) lib.close?.(free);
-    for (let fd = free - 1; fd >= 0 && fd > free - 32; fd--) {
-      if (this.#take(fd)) return fd;
-    }
-    return openDescriptors().find((fd) => this.#take(fd));
+    return findNewest((fd) => this.#take(fd));
   }
 
   #take(fd: number): boolean {

@@ -2,7 +2,8 @@
 
 import type { Connection } from "../duplex.ts";
 import { ConnectionClosedError } from "../duplex.ts";
-import { timeoutError } from "../_async/wait.ts";
+import { describe } from "../_async/check.ts";
+import { MAX_TIMER, timeoutError } from "../_async/wait.ts";
 import type { ByteStreamOptions } from "./options.ts";
 
 /** What a transport brings: `Deno.Conn` fits as it is. */
@@ -54,6 +55,8 @@ export class ByteConnection implements Connection {
   /** What broke it, where it did not end in order. */
   #reason: unknown;
   #readEnded = false;
+  /** The peer has sent its end; `#readEnded` may also mean that nobody reads. */
+  #peerEnded = false;
   #writeEnded = false;
   #sourceClosed = false;
   #closing: Promise<void> | undefined;
@@ -62,8 +65,8 @@ export class ByteConnection implements Connection {
   /** Chunks that `writable` took and the transport has not. */
   #unsent = 0;
   #drained: (() => void) | undefined;
-  /** Raised by every read and write; cleared by the timers that watch it. */
-  #active = false;
+  /** Counts reads and writes, for the timers that watch them. */
+  #progress = 0;
   #idleTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(io: ByteIo, options: ByteConnectionOptions) {
@@ -95,7 +98,7 @@ export class ByteConnection implements Connection {
             if (this.#sourceClosed) return;
             if (count === null) this.#endRead();
             else {
-              this.#active = true;
+              this.#progress++;
               request.respond(count);
             }
             return;
@@ -104,7 +107,7 @@ export class ByteConnection implements Connection {
           const count = await this.#io.read(scratch);
           if (this.#sourceClosed) return;
           if (count === null) return this.#endRead();
-          this.#active = true;
+          this.#progress++;
           if (count > READ_SIZE / 4) {
             // A large chunk goes over as it is; a small one is cheap to copy.
             controller.enqueue(
@@ -122,7 +125,7 @@ export class ByteConnection implements Connection {
       },
       cancel: () => {
         this.#sourceClosed = this.#readEnded = true;
-        if (this.#writeEnded) this.#finish();
+        if (this.#writeEnded) return this.#endBoth();
       },
     }, { highWaterMark: 0 });
   }
@@ -135,10 +138,10 @@ export class ByteConnection implements Connection {
       write: async (chunk) => {
         try {
           let count = chunk.byteLength === 0 ? 0 : await this.#io.write(chunk);
-          this.#active = true;
+          this.#progress++;
           while (count < chunk.byteLength) {
             count += await this.#io.write(chunk.subarray(count));
-            this.#active = true;
+            this.#progress++;
           }
         } catch (error) {
           this.#lose("write to", error);
@@ -153,10 +156,13 @@ export class ByteConnection implements Connection {
       highWaterMark: this.#options.highWaterMark ?? HIGH_WATER_MARK,
       size: (chunk) => {
         if (!(chunk instanceof Uint8Array)) {
-          throw new TypeError(
+          const error = new TypeError(
             `Cannot write to ${this.remote}: expected a Uint8Array, ` +
-              `received ${Object.prototype.toString.call(chunk)}`,
+              `received ${describe(chunk)}`,
           );
+          // It breaks the stream: what was queued before never goes out.
+          this.#fail(error);
+          throw error;
         }
         this.#unsent++;
         return chunk.byteLength;
@@ -178,7 +184,7 @@ export class ByteConnection implements Connection {
           if (this.#unsent > 0) {
             await new Promise<void>((resolve) => this.#drained = resolve);
           }
-          if (!this.#freed) {
+          if (!this.#freed && !this.#writeEnded) {
             this.#sink.error(closedHere(this.remote));
             await this.#endWrite();
           }
@@ -203,15 +209,22 @@ export class ByteConnection implements Connection {
 
   /** The peer's end of the stream. */
   #endRead(): void {
-    this.#readEnded = true;
+    this.#readEnded = this.#peerEnded = true;
     this.#closeSource();
     if (this.#writeEnded) this.#finish();
+  }
+
+  /** Both ways are over for this side; the peer may still be sending. */
+  async #endBoth(): Promise<void> {
+    await this.#linger();
+    this.#finish();
   }
 
   /** Half-closes. */
   async #endWrite(): Promise<void> {
     if (this.#writeEnded) return;
     this.#writeEnded = true;
+    this.#drained?.(); // also chunks that were refused count as unsent
     try {
       await this.#io.closeWrite();
     } catch (error) {
@@ -221,15 +234,18 @@ export class ByteConnection implements Connection {
       }
     }
     this.#writeDone.resolve();
-    if (this.#readEnded) this.#finish();
+    if (this.#readEnded) await this.#endBoth();
   }
 
   /** Reads what is still on its way: closing over unread bytes is a reset. */
   async #linger(): Promise<void> {
     const timeout = this.#options.lingerTimeout ?? 0;
-    if (timeout === 0 || this.#readEnded || this.#freed) return;
+    if (timeout === 0 || this.#peerEnded || this.#freed) return;
     this.#closeSource();
-    const timer = setTimeout(() => this.#finish(), timeout);
+    const timer = setTimeout(
+      () => this.#finish(),
+      Math.min(timeout, MAX_TIMER),
+    );
     const scratch = new Uint8Array(READ_SIZE);
     try {
       while (!this.#freed && await this.#io.read(scratch) !== null);
@@ -291,26 +307,26 @@ export class ByteConnection implements Connection {
 
   #watchIdle(): void {
     const { idleTimeout } = this.#options;
-    if (idleTimeout === undefined || idleTimeout === Infinity) return;
-    this.#idleTimer = setInterval(() => {
-      if (!this.#active) {
-        this.abort(
-          timeoutError(`No byte to or from ${this.remote}`, idleTimeout),
-        );
-      }
-      this.#active = false;
-    }, idleTimeout);
+    if (idleTimeout === undefined || idleTimeout > MAX_TIMER) return;
+    this.#idleTimer = this.#watch(
+      `No byte to or from ${this.remote}`,
+      idleTimeout,
+    );
     Deno.unrefTimer(this.#idleTimer as unknown as number);
   }
 
-  #watchClose(): ReturnType<typeof setInterval> {
+  #watchClose(): ReturnType<typeof setInterval> | undefined {
     const timeout = this.#options.closeTimeout ?? CLOSE_TIMEOUT;
-    this.#active = false;
+    if (timeout > MAX_TIMER) return undefined;
+    return this.#watch(`Cannot close ${this.remote}`, timeout);
+  }
+
+  /** Aborts after a whole period in which no byte went either way. */
+  #watch(what: string, timeout: number): ReturnType<typeof setInterval> {
+    let seen = this.#progress;
     return setInterval(() => {
-      if (!this.#active) {
-        this.abort(timeoutError(`Cannot close ${this.remote}`, timeout));
-      }
-      this.#active = false;
+      if (seen === this.#progress) this.abort(timeoutError(what, timeout));
+      seen = this.#progress;
     }, timeout);
   }
 }

@@ -96,6 +96,7 @@ export async function listenUnix(
   checkInteger("mode", mode, 0, 0o777);
   if (backlog !== undefined) checkInteger("backlog", backlog, 1, 2 ** 31 - 1);
   checkStreamOptions(options);
+  options.signal?.throwIfAborted();
   const address = unixAddress(path);
   const allow = options.allow ??
     (isAbstract(path) && hasLibc() ? "same-user" : undefined);
@@ -120,8 +121,15 @@ export async function listenUnix(
   return new AcceptListener(address, {
     async accept(): Promise<Connection | undefined> {
       const conn = await bound.listener.accept();
-      const fd = accepted?.claim();
-      const error = allow && denial(allow, fd, address);
+      let fd: number | undefined;
+      let error: PeerDeniedError | undefined;
+      try {
+        fd = accepted?.claim();
+        error = allow && denial(allow, fd, address);
+      } catch (thrown) { // such as no descriptor left to look with
+        conn.close();
+        throw thrown;
+      }
       if (error !== undefined) {
         conn.close();
         try {

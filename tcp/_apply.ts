@@ -79,6 +79,11 @@ export function tcpConnection(
     const fd = wanted ? findInet(local, remote) : undefined;
     if (fd !== undefined) {
       setSocketOptions(fd, options, netAddress(scheme, remote));
+    } else if (needsDescriptor(options)) {
+      throw new Deno.errors.NotConnected(
+        `Cannot set socket options of ${netAddress(scheme, remote)}: ` +
+          `the peer is gone`,
+      );
     }
     const connection = new ByteConnection(conn, {
       ...options,
@@ -90,6 +95,26 @@ export function tcpConnection(
     return connection;
   } catch (error) {
     conn.close();
+    throw error;
+  }
+}
+
+/**
+ * Accepts and applies the options; `undefined` for a peer that was gone before
+ * it was accepted, which says nothing of the next one.
+ */
+export async function acceptTcp(
+  listener: Deno.TcpListener,
+  options: TcpStreamOptions,
+): Promise<ByteConnection | undefined> {
+  try {
+    return tcpConnection(await listener.accept(), "tcp", options);
+  } catch (error) {
+    if (
+      error instanceof Deno.errors.NotConnected ||
+      error instanceof Deno.errors.ConnectionReset ||
+      error instanceof Deno.errors.ConnectionAborted
+    ) return undefined;
     throw error;
   }
 }

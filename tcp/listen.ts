@@ -1,8 +1,4 @@
-import {
-  checkTcpOptions,
-  checkTcpPermission,
-  tcpConnection,
-} from "./_apply.ts";
+import { acceptTcp, checkTcpOptions, checkTcpPermission } from "./_apply.ts";
 import { bindTcp, BoundListener } from "./_bind.ts";
 import type { ListenTcpOptions, TcpListener } from "./options.ts";
 
@@ -40,8 +36,7 @@ export function listenTcp(
       (where) => Deno.listen(where),
     );
     return new BoundListener("tcp", listener.addr as Deno.NetAddr, {
-      accept: async () =>
-        tcpConnection(await listener.accept(), "tcp", options),
+      accept: () => acceptTcp(listener, options),
       close: () => listener.close(),
     });
   });
