@@ -51,5 +51,10 @@ export function explain(error: unknown, what: string): unknown {
       { cause: error },
     );
   }
+  if (error instanceof Deno.errors.InvalidData) { // certificates, handshakes
+    return new Deno.errors.InvalidData(`${what}: ${error.message}`, {
+      cause: error,
+    });
+  }
   return error;
 }

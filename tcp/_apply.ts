@@ -18,6 +18,7 @@ import { hasLibc, libc } from "../_libc/library.ts";
 import { ByteConnection } from "../_transport/connection.ts";
 import { checkStreamOptions } from "../_transport/options.ts";
 import { netAddress } from "./_address.ts";
+import type { MutualTlsConn } from "./_mutual_tls.ts";
 import type { TcpStreamOptions } from "./options.ts";
 
 /** How long `close` waits for the peer's end, in ms. */
@@ -63,7 +64,7 @@ export function checkTcpPermission(options: TcpStreamOptions): void {
 
 /** Applies the options and wraps the connection; closes it where that fails. */
 export function tcpConnection(
-  conn: Deno.TcpConn | Deno.TlsConn,
+  conn: Deno.TcpConn | Deno.TlsConn | MutualTlsConn,
   scheme: "tcp" | "tls",
   options: TcpStreamOptions,
 ): ByteConnection {

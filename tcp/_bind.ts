@@ -22,18 +22,23 @@ export class BoundListener extends AcceptListener implements TcpListener {
 }
 
 /** Binds by `listen`, with errors that name the address. */
-export function bindTcp<L>(
+export async function bindTcp<L>(
   scheme: "tcp" | "tls",
   options: ListenTcpOptions,
-  listen: (options: Deno.TcpListenOptions) => L,
-): L {
+  listen: (options: Deno.TcpListenOptions) => L | Promise<L>,
+): Promise<L> {
   const { hostname = "127.0.0.1", port = 0, backlog = 511, reusePort = false } =
     options;
   checkHost(hostname, port, 0);
   checkInteger("backlog", backlog, 1, 2 ** 31 - 1);
   const host = bareHost(hostname);
   try {
-    return listen({ hostname: host, port, reusePort, tcpBacklog: backlog });
+    return await listen({
+      hostname: host,
+      port,
+      reusePort,
+      tcpBacklog: backlog,
+    });
   } catch (error) {
     throw explain(
       error,

@@ -5,46 +5,63 @@ import type { Connection } from "../duplex.ts";
 import { within } from "../_async/wait.ts";
 import type { Acceptor } from "../_transport/listener.ts";
 
-/** Handshakes under way at once; further clients wait in the backlog. */
-const MAX_HANDSHAKES = 64;
+/** A connection whose handshake has yet to be done. */
+export interface Unshaken {
+  handshake(): Promise<Connection>;
+  close(): void;
+}
 
-/** An {@linkcode Acceptor} of connections that have shaken hands. */
+/** Where they come from. */
+export interface UnshakenListener {
+  accept(): Promise<Unshaken>;
+  close(): void;
+}
+
+/** Clients that shake hands or wait for `accept`; more wait in the backlog. */
+const MAX_PENDING = 64;
+
+/**
+ * An {@linkcode Acceptor} of connections that have shaken hands. It shakes hands
+ * before `accept` asks, as the kernel does for TCP: so a program may connect to
+ * itself, then accept.
+ */
 export class HandshakeAcceptor implements Acceptor {
-  #listener: Deno.TlsListener;
+  #listener: UnshakenListener;
   #timeout: number;
-  #wrap: (conn: Deno.TlsConn) => Connection;
   #onError: ((error: unknown) => void) | undefined;
   #ready: Connection[] = [];
-  #running = new Set<Deno.TlsConn>();
-  #accepting: Promise<void> | undefined;
+  #running = new Set<Unshaken>();
+  /** Why the last accept failed, for who asks next. */
+  #failure: { error: unknown } | undefined;
   #progress = Promise.withResolvers<void>();
   #closed = false;
 
   constructor(
-    listener: Deno.TlsListener,
+    listener: UnshakenListener,
     timeout: number,
-    wrap: (conn: Deno.TlsConn) => Connection,
     onError: ((error: unknown) => void) | undefined,
   ) {
     this.#listener = listener;
     this.#timeout = timeout;
-    this.#wrap = wrap;
     this.#onError = onError;
+    this.#run();
   }
 
   async accept(): Promise<Connection> {
     for (;;) {
-      if (this.#closed) throw new Deno.errors.BadResource("Listener closed");
       const ready = this.#ready.shift();
-      if (ready !== undefined) return ready;
-      // A race with nothing would be over at once, and again, for ever.
-      const { promise } = this.#progress;
-      if (this.#running.size < MAX_HANDSHAKES) {
-        this.#accepting ??= this.#acceptOne();
+      if (ready !== undefined) {
+        this.#tell();
+        return ready;
       }
-      await (this.#accepting
-        ? Promise.race([this.#accepting, promise])
-        : promise);
+      const failure = this.#failure;
+      if (failure !== undefined) {
+        this.#failure = undefined;
+        this.#tell();
+        throw failure.error;
+      }
+      if (this.#closed) throw new Deno.errors.BadResource("Listener closed");
+      await this.#progress.promise;
     }
   }
 
@@ -52,28 +69,37 @@ export class HandshakeAcceptor implements Acceptor {
     this.#closed = true;
     this.#listener.close();
     for (const conn of this.#running) closeQuietly(conn);
-    this.#progress.resolve();
     for (const connection of this.#ready.splice(0)) connection.abort();
+    this.#tell();
   }
 
-  async #acceptOne(): Promise<void> {
-    try {
-      const conn = await this.#listener.accept();
-      this.#running.add(conn);
-      this.#shakeHands(conn);
-    } finally {
-      this.#accepting = undefined;
+  async #run(): Promise<void> {
+    while (!this.#closed) {
+      if (
+        this.#failure !== undefined ||
+        this.#running.size + this.#ready.length >= MAX_PENDING
+      ) {
+        await this.#progress.promise;
+        continue;
+      }
+      try {
+        const conn = await this.#listener.accept();
+        this.#running.add(conn);
+        this.#shakeHands(conn);
+      } catch (error) {
+        this.#failure = { error };
+        this.#tell();
+      }
     }
   }
 
-  async #shakeHands(conn: Deno.TlsConn): Promise<void> {
+  async #shakeHands(conn: Unshaken): Promise<void> {
     try {
-      await within(
+      const connection = await within(
         conn.handshake(),
         "Cannot accept a TLS connection: no handshake",
         { timeout: this.#timeout },
       );
-      const connection = this.#wrap(conn);
       if (this.#closed) connection.abort();
       else this.#ready.push(connection);
     } catch (error) {
@@ -81,6 +107,11 @@ export class HandshakeAcceptor implements Acceptor {
       if (!this.#closed) this.#report(error);
     }
     this.#running.delete(conn);
+    this.#tell();
+  }
+
+  /** Wakes who waits for a change. */
+  #tell(): void {
     this.#progress.resolve();
     this.#progress = Promise.withResolvers();
   }
@@ -93,7 +124,7 @@ export class HandshakeAcceptor implements Acceptor {
   }
 }
 
-function closeQuietly(conn: Deno.TlsConn): void {
+function closeQuietly(conn: Unshaken): void {
   try {
     conn.close();
   } catch { // closed by what failed

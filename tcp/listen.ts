@@ -23,21 +23,18 @@ import type { ListenTcpOptions, TcpListener } from "./options.ts";
  * assert(listener.port > 0);
  * ```
  */
-export function listenTcp(
+export async function listenTcp(
   options: ListenTcpOptions = {},
 ): Promise<TcpListener> {
-  // A promise, as every listen function gives: others have to wait.
-  return Promise.resolve().then(() => {
-    checkTcpOptions(options);
-    checkTcpPermission(options);
-    const listener = bindTcp<Deno.TcpListener>(
-      "tcp",
-      options,
-      (where) => Deno.listen(where),
-    );
-    return new BoundListener("tcp", listener.addr as Deno.NetAddr, {
-      accept: () => acceptTcp(listener, options),
-      close: () => listener.close(),
-    });
+  checkTcpOptions(options);
+  checkTcpPermission(options);
+  const listener = await bindTcp<Deno.TcpListener>(
+    "tcp",
+    options,
+    (where) => Deno.listen(where),
+  );
+  return new BoundListener("tcp", listener.addr as Deno.NetAddr, {
+    accept: () => acceptTcp(listener, options),
+    close: () => listener.close(),
   });
 }

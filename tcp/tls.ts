@@ -8,9 +8,10 @@ import {
   checkTcpPermission,
   tcpConnection,
 } from "./_apply.ts";
-import { HandshakeAcceptor } from "./_handshakes.ts";
+import { HandshakeAcceptor, type UnshakenListener } from "./_handshakes.ts";
 import { isTransient } from "./connect.ts";
 import { bindTcp, BoundListener } from "./_bind.ts";
+import { readCertificate, setTlsDetails } from "./_tls_details.ts";
 import type {
   ListenTcpOptions,
   TcpListener,
@@ -23,6 +24,12 @@ export interface ListenTlsOptions extends ListenTcpOptions {
   cert: string;
   /** Its private key, PEM. */
   key: string;
+  /**
+   * Certificates that sign those of clients, PEM. Then each client has to show
+   * one that they signed, or its handshake fails; `tlsDetails` tells
+   * which. Without them, no client is asked for one.
+   */
+  clientCaCerts?: string[];
   /** Application protocols to offer, the preferred first (ALPN, RFC 7301). */
   alpnProtocols?: string[];
   /**
@@ -40,9 +47,9 @@ export interface ListenTlsOptions extends ListenTcpOptions {
  * Listens for TLS connections on a TCP port. `accept` gives connections whose
  * handshake is done.
  *
- * The runtime's listener can't ask for client certificates: to know the client,
- * authenticate it above, or put a proxy in front. `noDelay` takes effect where
- * `--allow-ffi` is given, as the runtime has no call for it on TLS.
+ * `noDelay` takes effect where `--allow-ffi` is given, as the runtime has no call
+ * for it on TLS. With `clientCaCerts` the engine is that of `node:tls`, as the
+ * runtime's own can't ask for certificates: it moves fewer bytes per second.
  *
  * Requires `--allow-net` for the host and port.
  *
@@ -50,6 +57,7 @@ export interface ListenTlsOptions extends ListenTcpOptions {
  * @returns The listener; closing it leaves accepted connections open.
  * @throws {Deno.errors.AddrInUse} If the port is taken.
  * @throws {Deno.errors.InvalidData} If certificate or key are no PEM.
+ * @throws {TypeError} If `clientCaCerts` is empty.
  * @throws {RangeError} If an option is out of range.
  *
  * @example Offering TLS
@@ -64,30 +72,95 @@ export interface ListenTlsOptions extends ListenTcpOptions {
  * for await (const connection of listener) await connection.close();
  * ```
  */
-export function listenTls(options: ListenTlsOptions): Promise<TcpListener> {
-  return Promise.resolve().then(() => {
-    const { cert, key, alpnProtocols, handshakeTimeout = 10_000 } = options;
-    checkString("cert", cert);
-    checkString("key", key);
-    checkTimeout("handshakeTimeout", handshakeTimeout);
-    checkTcpOptions(options);
-    checkTcpPermission(options);
-    const listener = bindTcp(
-      "tls",
-      options,
-      (where) => Deno.listenTls({ ...where, cert, key, alpnProtocols }),
+export async function listenTls(
+  options: ListenTlsOptions,
+): Promise<TcpListener> {
+  const { cert, key, handshakeTimeout = 10_000 } = options;
+  checkString("cert", cert);
+  checkString("key", key);
+  checkTimeout("handshakeTimeout", handshakeTimeout);
+  checkTcpOptions(options);
+  checkTcpPermission(options);
+  const { listener, addr } = options.clientCaCerts === undefined
+    ? await bindTls(options)
+    : await bindMutualTls(options, options.clientCaCerts);
+  return new BoundListener(
+    "tls",
+    addr,
+    new HandshakeAcceptor(listener, handshakeTimeout, options.onHandshakeError),
+  );
+}
+
+/** A bound port whose connections have yet to shake hands. */
+interface Bound {
+  listener: UnshakenListener;
+  addr: Deno.NetAddr;
+}
+
+async function bindTls(options: ListenTlsOptions): Promise<Bound> {
+  const { cert, key, alpnProtocols } = options;
+  const listener = await bindTcp(
+    "tls",
+    options,
+    (where) => Deno.listenTls({ ...where, cert, key, alpnProtocols }),
+  );
+  return {
+    addr: listener.addr as Deno.NetAddr,
+    listener: {
+      close: () => listener.close(),
+      async accept() {
+        const conn = await listener.accept();
+        return {
+          close: () => conn.close(),
+          handshake: async () => {
+            const { alpnProtocol } = await conn.handshake();
+            return setTlsDetails(tcpConnection(conn, "tls", options), {
+              alpnProtocol: alpnProtocol ?? undefined,
+              peerCertificate: undefined,
+            });
+          },
+        };
+      },
+    },
+  };
+}
+
+async function bindMutualTls(
+  options: ListenTlsOptions,
+  clientCaCerts: readonly string[],
+): Promise<Bound> {
+  if (!Array.isArray(clientCaCerts) || clientCaCerts.length === 0) {
+    throw new TypeError(
+      "Invalid clientCaCerts: expected at least one certificate, PEM",
     );
-    return new BoundListener(
-      "tls",
-      listener.addr as Deno.NetAddr,
-      new HandshakeAcceptor(
-        listener,
-        handshakeTimeout,
-        (conn) => tcpConnection(conn, "tls", options),
-        options.onHandshakeError,
-      ),
-    );
+  }
+  const { checkCertificates, MutualTlsConn } = await import(
+    "./_mutual_tls.ts"
+  );
+  const parts = { ...options, clientCaCerts };
+  const listener = await bindTcp<Deno.TcpListener>("tls", options, (where) => {
+    checkCertificates(parts);
+    return Deno.listen(where);
   });
+  return {
+    addr: listener.addr as Deno.NetAddr,
+    listener: {
+      close: () => listener.close(),
+      async accept() {
+        const conn = new MutualTlsConn(await listener.accept(), parts);
+        return {
+          close: () => conn.close(),
+          handshake: async () => {
+            const tls = await conn.handshake();
+            return setTlsDetails(tcpConnection(conn, "tls", options), {
+              alpnProtocol: tls.alpnProtocol || undefined,
+              peerCertificate: readCertificate(tls.getPeerCertificate()),
+            });
+          },
+        };
+      },
+    },
+  };
 }
 
 /** Options of {@linkcode connectTls}. */
@@ -174,8 +247,13 @@ export async function connectTls(
       );
       try {
         const conn = await within(opened, what, { signal: end.signal });
-        await within(conn.handshake(), what, { signal: end.signal });
-        return tcpConnection(conn, "tls", options);
+        const { alpnProtocol } = await within(conn.handshake(), what, {
+          signal: end.signal,
+        });
+        return setTlsDetails(tcpConnection(conn, "tls", options), {
+          alpnProtocol: alpnProtocol ?? undefined,
+          peerCertificate: undefined,
+        });
       } catch (error) {
         opened.then((conn) => conn.close()).catch(() => {});
         end.signal.throwIfAborted();
