@@ -32,6 +32,15 @@ export async function bindTcp<L>(
   checkHost(hostname, port, 0);
   checkInteger("backlog", backlog, 1, 2 ** 31 - 1);
   const host = bareHost(hostname);
+  const what = `Cannot listen on ${
+    netAddress(scheme, { hostname: host, port })
+  }`;
+  // Without the flag the runtime would end the program. It shows this name with it.
+  if (reusePort && !("listenDatagram" in Deno)) {
+    throw new Deno.errors.NotSupported(
+      `${what}: reusePort is unstable in Deno, run again with --unstable-net`,
+    );
+  }
   try {
     return await listen({
       hostname: host,
@@ -40,9 +49,6 @@ export async function bindTcp<L>(
       tcpBacklog: backlog,
     });
   } catch (error) {
-    throw explain(
-      error,
-      `Cannot listen on ${netAddress(scheme, { hostname: host, port })}`,
-    );
+    throw explain(error, what);
   }
 }

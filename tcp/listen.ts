@@ -12,6 +12,7 @@ import type { ListenTcpOptions, TcpListener } from "./options.ts";
  * @returns The listener; closing it leaves accepted connections open.
  * @throws {Deno.errors.AddrInUse} If the port is taken.
  * @throws {Deno.errors.AddrNotAvailable} If the address is not this machine's.
+ * @throws {Deno.errors.NotSupported} With `reusePort` without `--unstable-net`.
  * @throws {RangeError} If an option is out of range.
  *
  * @example A free port

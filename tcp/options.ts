@@ -74,7 +74,8 @@ export interface ListenTcpOptions extends TcpStreamOptions {
   backlog?: number;
   /**
    * Whether other processes of the same user may listen at the same port, the
-   * kernel sharing connections out (`SO_REUSEPORT`, Linux and macOS).
+   * kernel sharing connections out (`SO_REUSEPORT`, Linux and macOS). Needs
+   * `--unstable-net`, as Deno's own is unstable.
    *
    * @default {false}
    */

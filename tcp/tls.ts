@@ -58,6 +58,7 @@ export interface ListenTlsOptions extends ListenTcpOptions {
  * @throws {Deno.errors.AddrInUse} If the port is taken.
  * @throws {Deno.errors.InvalidData} If certificate or key are no PEM.
  * @throws {TypeError} If `clientCaCerts` is empty.
+ * @throws {Deno.errors.NotSupported} With `reusePort` without `--unstable-net`.
  * @throws {RangeError} If an option is out of range.
  *
  * @example Offering TLS
@@ -225,7 +226,7 @@ export async function connectTls(
   options: ConnectTlsOptions,
 ): Promise<Connection> {
   const { hostname = "127.0.0.1", port, timeout = 10_000, signal } = options;
-  const { cert, key, caCerts, alpnProtocols } = options;
+  const { cert, key } = options;
   checkHost(hostname, port, 1);
   checkTcpOptions(options);
   checkTcpPermission(options);
@@ -235,18 +236,15 @@ export async function connectTls(
         `${cert === undefined ? "cert" : "key"} is missing`,
     );
   }
-  const where = { hostname: bareHost(hostname), port, caCerts, alpnProtocols };
-  const what = `Cannot connect to ${netAddress("tls", where)}`;
+  const what = `Cannot connect to ${
+    netAddress("tls", { hostname: bareHost(hostname), port })
+  }`;
   using end = deadline(what, { signal, timeout });
   return await retrying(
     async () => {
-      const opened = Deno.connectTls(
-        cert === undefined || key === undefined
-          ? where
-          : { ...where, cert, key },
-      );
+      let conn: Deno.TlsConn | undefined;
       try {
-        const conn = await within(opened, what, { signal: end.signal });
+        conn = await open(options, what, end.signal);
         const { alpnProtocol } = await within(conn.handshake(), what, {
           signal: end.signal,
         });
@@ -255,7 +253,10 @@ export async function connectTls(
           peerCertificate: undefined,
         });
       } catch (error) {
-        opened.then((conn) => conn.close()).catch(() => {});
+        try {
+          conn?.close();
+        } catch { // closed by what failed
+        }
         end.signal.throwIfAborted();
         throw explain(error, what);
       }
@@ -264,4 +265,36 @@ export async function connectTls(
     options.retry,
     end.signal,
   );
+}
+
+/** A TLS connection whose handshake may still be going on. */
+async function open(
+  { hostname = "127.0.0.1", port, ...options }: ConnectTlsOptions,
+  what: string,
+  signal: AbortSignal,
+): Promise<Deno.TlsConn> {
+  const where = { hostname: bareHost(hostname), port };
+  const { caCerts, alpnProtocols, cert, key } = options;
+  if (cert === undefined || key === undefined) {
+    const conn = await Deno.connect({ ...where, signal });
+    return await Deno.startTls(conn, {
+      hostname: where.hostname,
+      caCerts,
+      alpnProtocols,
+    });
+  }
+  // It can't be told to stop, and startTls takes no client certificate.
+  const opened = Deno.connectTls({
+    ...where,
+    caCerts,
+    alpnProtocols,
+    cert,
+    key,
+  });
+  try {
+    return await within(opened, what, { signal });
+  } catch (error) {
+    opened.then((late) => late.close()).catch(() => {});
+    throw error;
+  }
 }
