@@ -213,8 +213,7 @@ function resolve(
   address: string | URL,
 ): { scheme: string; transport: Transport; rest: string } {
   const what = `Cannot ${verb} ${describe(String(address))}`;
-  // A URL escapes what a path may hold.
-  const text = address instanceof URL ? decodeURI(address.href) : address;
+  const text = address instanceof URL ? unescapeUrl(what, address) : address;
   if (typeof text !== "string") {
     throw new TypeError(`${what}: expected a string or a URL`);
   }
@@ -230,7 +229,27 @@ function resolve(
   if (rest === "" && scheme !== "stdio") {
     throw new TypeError(`${what}: nothing follows ${scheme}:`);
   }
+  if (/^\/\/[^/]/.test(rest) && scheme !== "tcp" && scheme !== "tls") {
+    throw new TypeError(
+      `${what}: a host stands after //, write ${scheme}:/path or ` +
+        `${scheme}:///path`,
+    );
+  }
   return { scheme, transport, rest };
+}
+
+/** A URL escapes what a path may hold. */
+function unescapeUrl(what: string, url: URL): string {
+  if (url.search !== "" || url.hash !== "") {
+    throw new TypeError(`${what}: escape # and ? in a URL as %23 and %3F`);
+  }
+  try {
+    return decodeURIComponent(url.href);
+  } catch (cause) {
+    throw new TypeError(`${what}: it is not valid UTF-8 when unescaped`, {
+      cause,
+    });
+  }
 }
 
 function parseHost(

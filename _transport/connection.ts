@@ -31,8 +31,13 @@ export interface ByteConnectionOptions extends ByteStreamOptions {
 
 /** What the first reads take, in bytes, so that idle connections stay small. */
 const FIRST_READ_SIZE = 1024;
-/** The most that one read of the default reader takes, in bytes. */
-const READ_SIZE = 64 * 1024;
+/**
+ * The most that one read of the default reader takes, in bytes: what a Unix
+ * socket holds on Linux. At 64 KiB, half of the speed went into new buffers.
+ */
+const READ_SIZE = 256 * 1024;
+/** Smaller chunks are copied, so that their buffer serves the next read. */
+const MIN_HANDED_OVER = 16 * 1024;
 /** Defaults of {@linkcode ByteStreamOptions}. */
 const HIGH_WATER_MARK = 64 * 1024;
 const CLOSE_TIMEOUT = 5_000;
@@ -108,8 +113,8 @@ export class ByteConnection implements Connection {
           if (this.#sourceClosed) return;
           if (count === null) return this.#endRead();
           this.#progress++;
-          if (count > READ_SIZE / 4) {
-            // A large chunk goes over as it is; a small one is cheap to copy.
+          if (count >= MIN_HANDED_OVER && count >= size / 4) {
+            // It goes over as it is: little else is kept alive with it.
             controller.enqueue(
               scratch.subarray(0, count) as Uint8Array<ArrayBuffer>,
             );
@@ -117,6 +122,9 @@ export class ByteConnection implements Connection {
           } else controller.enqueue(scratch.slice(0, count));
           if (count === size && size < READ_SIZE) {
             size *= 4; // more was there: a busy connection soon has it all
+            scratch = undefined;
+          } else if (count < size / 16 && size > FIRST_READ_SIZE) {
+            size /= 4; // an idle one gives it back
             scratch = undefined;
           }
         } catch (error) {
