@@ -113,7 +113,7 @@ export class ByteConnection implements Connection {
           if (this.#sourceClosed) return;
           if (count === null) return this.#endRead();
           this.#progress++;
-          if (count >= MIN_HANDED_OVER && count >= size / 4) {
+          if (count >= MIN_HANDED_OVER && count >= size / 8) {
             // It goes over as it is: little else is kept alive with it.
             controller.enqueue(
               scratch.subarray(0, count) as Uint8Array<ArrayBuffer>,
