@@ -266,12 +266,18 @@ export class AcceptedDescriptors {
     return findNewest((fd) => this.#take(fd));
   }
 
+  /** The connection was closed: its number may be another's from now on. */
+  release(fd: number | undefined): void {
+    if (fd !== undefined) this.#claimed.delete(fd);
+  }
+
   #take(fd: number): boolean {
     const name = socketName(fd, "local");
     if (name?.family !== "unix" || name.path !== this.#path) return false;
     if (isListening(fd)) return false;
     const cookie = socketCookie(fd);
-    if (this.#claimed.get(fd) === cookie && cookie !== 0n) return false;
+    // Without cookies (macOS) a number is another's once it was released.
+    if (this.#claimed.get(fd) === cookie) return false;
     this.#claimed.set(fd, cookie);
     return true;
   }

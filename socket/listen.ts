@@ -7,7 +7,7 @@ import {
 } from "../_libc/descriptor.ts";
 import { unwrap } from "../_libc/errno.ts";
 import { hasLibc, libc } from "../_libc/library.ts";
-import { ByteConnection } from "../_transport/connection.ts";
+import { ByteConnection, type ByteIo } from "../_transport/connection.ts";
 import { AcceptListener } from "../_transport/listener.ts";
 import {
   type ByteStreamOptions,
@@ -132,13 +132,17 @@ export async function listenUnix(
       }
       if (error !== undefined) {
         conn.close();
+        accepted?.release(fd);
         try {
           options.onDenied?.(error);
         } catch { // a hook that throws must not end the listener
         }
         return undefined;
       }
-      const connection = new ByteConnection(conn, {
+      const io = accepted && Deno.build.os !== "linux"
+        ? releasing(conn, () => accepted.release(fd))
+        : conn;
+      const connection = new ByteConnection(io, {
         ...options,
         local: address,
         remote: "unix:",
@@ -148,6 +152,19 @@ export async function listenUnix(
     },
     close: () => bound.release(),
   });
+}
+
+/** Linux tells sockets apart without being told that one is closed. */
+function releasing(conn: Deno.UnixConn, release: () => void): ByteIo {
+  return {
+    read: (into) => conn.read(into),
+    write: (bytes) => conn.write(bytes),
+    closeWrite: () => conn.closeWrite(),
+    close() {
+      release();
+      conn.close();
+    },
+  };
 }
 
 function bindAbstract(path: string): BoundPath {
