@@ -1,7 +1,7 @@
 // Where the details of TLS connections are kept.
 
 import type { Connection } from "../duplex.ts";
-import type { TlsCertificate, TlsDetails } from "./tls_details.ts";
+import type { TlsCertificate, TlsDetails } from "./options.ts";
 
 /** The details of each TLS connection that is alive. */
 export const details = new WeakMap<Connection, TlsDetails>();

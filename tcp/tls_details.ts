@@ -1,25 +1,6 @@
 import type { Connection } from "../duplex.ts";
 import { details } from "./_tls_details.ts";
-
-/** A certificate that a TLS peer has shown and that was verified. */
-export interface TlsCertificate {
-  /** The common name (CN) of its subject, if any. */
-  readonly commonName: string | undefined;
-  /** Its alternative names, such as `"DNS:worker-1, IP Address:10.0.0.7"`. */
-  readonly subjectAltName: string | undefined;
-  /** SHA-256 of `raw`, in hex without colons: what one pins. */
-  readonly fingerprint256: string;
-  /** The certificate itself (DER). */
-  readonly raw: Uint8Array;
-}
-
-/** What the handshake of a TLS connection has agreed on. */
-export interface TlsDetails {
-  /** The application protocol (ALPN), if both offer one. */
-  readonly alpnProtocol: string | undefined;
-  /** The client's certificate, on a listener with `clientCaCerts`. */
-  readonly peerCertificate: TlsCertificate | undefined;
-}
+import type { TlsDetails } from "./options.ts";
 
 /**
  * What the handshake of a TLS connection has agreed on, and who the client is
