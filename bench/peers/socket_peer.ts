@@ -5,6 +5,7 @@
 //   WAY   bare (conn.read, conn.write), runtime (conn.readable, conn.writable),
 //         sluice (connectUnix, listenUnix)
 
+import type { Duplex } from "../../duplex.ts";
 import { connectUnix, listenUnix } from "../../socket/mod.ts";
 
 const PIECE = 64 * 1024;
@@ -12,7 +13,7 @@ const [role, way, path, bytesText] = Deno.args;
 const total = Number(bytesText);
 const warmUp = Math.floor(total / 8);
 
-type Ends = Pick<Deno.Conn, "readable" | "writable">;
+type Ends = Duplex;
 
 async function openConn(): Promise<Deno.UnixConn> {
   if (role === "send") {
