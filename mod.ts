@@ -42,3 +42,11 @@ export * from "./nats/mod.ts";
 export * from "./pipe/mod.ts";
 export * from "./socket/mod.ts";
 export * from "./tcp/mod.ts";
+export * from "./rpc/mod.ts";
+// These win over those of rpc: they take an address as well.
+export { client, serve } from "./remote.ts";
+export type {
+  AddressServer,
+  ClientAddressOptions,
+  ServeAddressOptions,
+} from "./remote.ts";
