@@ -21,6 +21,7 @@ export class Callbacks {
   /** Handles of the peer's functions that are not released. */
   #remote = 0;
   #lastRemote = 0;
+  #closed = false;
 
   constructor(link: Link) {
     this.#link = link;
@@ -77,7 +78,7 @@ export class Callbacks {
     const release = (): number | undefined => {
       if (released) return undefined;
       released = true;
-      this.#remote--;
+      if (!this.#closed) this.#remote--;
       return id;
     };
     held.set(call, {
@@ -113,6 +114,7 @@ export class Callbacks {
 
   /** The connection ended. */
   close(): void {
+    this.#closed = true;
     this.#own.clear();
     this.#remote = 0;
   }

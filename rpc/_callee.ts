@@ -5,14 +5,15 @@ import type { Extras, Link } from "./_link.ts";
 import type { Handler, MethodTable } from "./_methods.ts";
 import type { MethodDescription } from "./session.ts";
 import type { Callbacks } from "./_callbacks.ts";
-import { violation } from "./_link.ts";
-import { isPlainObject, placeLive, streamKind } from "./_values.ts";
-import { isWithinDepth, methodNotFound } from "./_methods.ts";
-import { redact, textOnly } from "./_redact.ts";
+import type { Streams } from "./_streams.ts";
+import { Answers, type AnswersHost } from "./_answers.ts";
+import { applyExtras } from "./_extras.ts";
+import { isControl, isWithinDepth, methodNotFound } from "./_methods.ts";
+import { isPlainObject } from "./_values.ts";
 import { RpcError } from "./errors.ts";
 import { ServedCall } from "./_served_call.ts";
-import { Streams } from "./_streams.ts";
 import { timeoutError } from "../_async/wait.ts";
+import { violation } from "./_link.ts";
 
 const MAX_TIMER = 2 ** 31 - 1;
 
@@ -22,11 +23,14 @@ interface Queued {
   params: unknown[];
 }
 
-/** Runs handlers and answers. */
-export class Callee {
+const ping: Handler = () => null;
+
+/** Runs handlers, at most so many at a time. */
+export class Callee implements AnswersHost {
   #link: Link;
   #streams: Streams;
   #callbacks: Callbacks;
+  #answers: Answers;
   #methods: MethodTable;
   /** Calls that wait for their answer. */
   #calls = new Map<CallId, ServedCall>();
@@ -35,10 +39,6 @@ export class Callee {
   #queue: Queued[] = [];
   /** What the last message brought for the call that follows it. */
   #extras: { id: unknown; extras: Extras } | undefined;
-  #onUnsent = (error: unknown, token: unknown): void => {
-    const call = token as ServedCall;
-    this.#postError(call, call.id!, unsendable(call, error));
-  };
   /** No new calls. */
   draining = false;
 
@@ -52,6 +52,7 @@ export class Callee {
     this.#streams = streams;
     this.#callbacks = callbacks;
     this.#methods = methods;
+    this.#answers = new Answers(link, streams, this);
   }
 
   get size(): number {
@@ -90,20 +91,28 @@ export class Callee {
     }
     try {
       if (extras !== undefined && extras.id === (call.id ?? null)) {
-        this.#apply(call, params, extras.extras);
+        const timeout = applyExtras(call, params, extras.extras, {
+          link: this.#link,
+          streams: this.#streams,
+          callbacks: this.#callbacks,
+        });
+        if (timeout !== undefined) this.#startClock(call, timeout);
       }
-      if (this.draining) {
+      if (this.draining && !isControl(call.method)) {
         throw new RpcError(`Cannot serve ${call.method}: draining`, {
           code: "unavailable",
         });
       }
       const handler = this.#find(call, params);
-      if (this.#running.size < options.maxConcurrentCalls) {
+      if (
+        this.#running.size < options.maxConcurrentCalls ||
+        handler === ping || handler === this.#describe
+      ) {
         this.#run(call, handler, params);
       } else this.#enqueue({ call, handler, params });
     } catch (error) {
       if (error instanceof RpcError && error.code === "malformed") throw error;
-      this.#fail(call, error);
+      this.#answers.fail(call, error);
     }
   }
 
@@ -114,79 +123,23 @@ export class Callee {
       case "$callback":
         return this.#callbacks.find(params.shift());
       case "$ping":
-        return () => null;
+        return ping;
       case "$describe":
-        if (this.#link.options.describe) return () => this.#describe();
+        if (this.#link.options.describe) return this.#describe;
     }
     throw methodNotFound(call.method);
   }
 
-  #describe(): MethodDescription[] {
-    return [...this.#methods].map(([name, handler]) => ({
+  #describe = (): MethodDescription[] =>
+    [...this.#methods].map(([name, handler]) => ({
       name,
       parameters: handler.length,
     }));
-  }
 
-  /** Puts streams and callbacks in their places, and starts the clock. */
-  #apply(call: ServedCall, params: unknown[], extras: Extras): void {
-    const { timeout, metadata, streams = [], callbacks = [] } = extras;
-    if (metadata !== undefined) {
-      if (!isPlainObject(metadata)) {
-        throw violation("Cannot read $with: metadata is no object");
-      }
-      call.metadata = metadata;
-    }
-    if (timeout !== undefined) {
-      if (typeof timeout !== "number" || !(timeout >= 0)) {
-        throw violation("Cannot read $with: timeout is no number of 0 or more");
-      }
-      call.deadline = Date.now() + timeout;
-      if (timeout <= MAX_TIMER) {
-        call.timer = setTimeout(() => this.#expire(call, timeout), timeout);
-      }
-    }
-    if (!Array.isArray(streams) || !Array.isArray(callbacks)) {
-      throw violation("Cannot read $with: streams or callbacks are no array");
-    }
-    let refused = "";
-    for (const part of streams) {
-      if (!Array.isArray(part)) throw violation("Cannot read $with: no stream");
-      const [path, ref, kind] = part;
-      const stream = this.#streams.receive(ref);
-      if (stream === undefined) refused = "maxStreams";
-      else {
-        (call.streams ??= []).push(stream);
-        this.#place(params, path, Streams.present(stream, kind));
-      }
-    }
-    for (const part of callbacks) {
-      if (!Array.isArray(part)) {
-        throw violation("Cannot read $with: no callback");
-      }
-      const [path, ref] = part;
-      const callback = this.#callbacks.hold(ref);
-      if (callback === undefined) refused = "maxCallbacks";
-      else {
-        (call.callbacks ??= []).push(callback);
-        this.#place(params, path, callback.call);
-      }
-    }
-    if (refused !== "") {
-      const limit = this.#link.options[refused as "maxStreams"];
-      throw new RpcError(
-        `Cannot serve ${call.method}: ${refused} ${limit} is reached`,
-        { code: "overloaded" },
-      );
-    }
-  }
-
-  #place(params: unknown[], path: unknown, value: unknown): void {
-    // `$callback` counts paths without its own first parameter, or with: the
-    // sender saw the same array, so they agree.
-    if (!placeLive(params, path, value)) {
-      throw violation("Cannot read $with: a path leads to no place");
-    }
+  #startClock(call: ServedCall, timeout: number): void {
+    call.deadline = Date.now() + timeout;
+    if (timeout > MAX_TIMER) return;
+    call.timer = setTimeout(() => this.#expire(call, timeout), timeout);
   }
 
   #enqueue(queued: Queued): void {
@@ -209,13 +162,15 @@ export class Callee {
     let result: unknown;
     const { middleware } = this.#link.options;
     try {
-      result = middleware.length === 0 || call.method.startsWith("$")
+      // Those two lead to no listed handler; all else passes the middleware.
+      result = middleware.length === 0 || call.method === "$callback" ||
+          call.method === "$ping"
         ? handler.apply(call, params)
         : this.#around(call, handler, params);
     } catch (error) {
-      return this.#fail(call, error);
+      return this.#answers.fail(call, error);
     }
-    if (!isThenable(result)) return this.#succeed(call, result);
+    if (!isThenable(result)) return this.#answers.succeed(call, result);
     // Known before anything is awaited, so that a cancellation finds it.
     call.running = true;
     this.#running.add(call);
@@ -223,12 +178,12 @@ export class Callee {
     result.then(
       (value) => {
         this.#leave(call);
-        this.#succeed(call, value);
+        this.#answers.succeed(call, value);
         this.#next();
       },
       (error) => {
         this.#leave(call);
-        this.#fail(call, error);
+        this.#answers.fail(call, error);
         this.#next();
       },
     );
@@ -263,112 +218,6 @@ export class Callee {
     this.#link.settled();
   }
 
-  #succeed(call: ServedCall, value: unknown): void {
-    const kind = streamKind(value);
-    if (kind !== undefined) {
-      return this.#stream(call, value as AsyncIterable<unknown>, kind);
-    }
-    if (!this.#answer(call)) return this.#release(call);
-    this.#release(call);
-    const { id } = call;
-    if (id === undefined) return;
-    const message = this.#link.wire.result(id, value);
-    if (message !== undefined) {
-      this.#link.post(message, this.#onUnsent, call);
-    }
-  }
-
-  #fail(call: ServedCall, error: unknown): void {
-    const first = this.#answer(call);
-    this.#release(call);
-    if (!first) return; // it throws late, when nobody waits any more
-    if (call.id !== undefined) return this.#postError(call, call.id, error);
-    // Programs tell much that nobody listens to: that is no error.
-    if (error instanceof RpcError && error.code === "method-not-found") return;
-    this.#link.options.onError(error, this.#link.session);
-  }
-
-  /** The answer is a stream: the call lives until that ends. */
-  #stream(
-    call: ServedCall,
-    source: AsyncIterable<unknown>,
-    kind: string,
-  ): void {
-    const streams = this.#streams;
-    const { options } = this.#link;
-    const { id } = call;
-    const refuse = !options.protocol.extensions
-      ? new RpcError(
-        `Cannot answer ${call.method}: ${options.protocol.name} has no form ` +
-          "for a stream without extensions",
-        { code: "internal" },
-      )
-      : streams.canSend
-      ? undefined
-      : new RpcError(
-        `Cannot answer ${call.method}: maxStreams ${options.maxStreams} is ` +
-          "reached",
-        { code: "overloaded" },
-      );
-    if (call.answered || id === undefined || refuse !== undefined) {
-      discard(source);
-      if (refuse !== undefined && !call.answered) {
-        return this.#fail(call, refuse);
-      }
-      this.#answer(call);
-      return this.#release(call);
-    }
-    const stream = streams.send(source, call);
-    this.#running.add(call); // its end aborts the handler's signal
-    stream.onEnd = () => {
-      this.#running.delete(call);
-      call.abort(new RpcError("The stream is over", { code: "cancelled" }));
-      this.#release(call);
-      this.#next();
-    };
-    this.#answer(call);
-    this.#link.postExtension("$stream", [id, stream.id, kind]);
-    this.#link.post(this.#link.wire.result(id, null));
-  }
-
-  /** Ends the wait of the caller; false where it is over already. */
-  #answer(call: ServedCall): boolean {
-    if (call.timer !== undefined) clearTimeout(call.timer);
-    call.timer = undefined;
-    if (call.answered) return false;
-    call.answered = true;
-    if (call.id !== undefined && this.#calls.get(call.id) === call) {
-      this.#calls.delete(call.id);
-    }
-    return true;
-  }
-
-  /** Ends the streams and callbacks that came along. */
-  #release(call: ServedCall): void {
-    const { streams, callbacks } = call;
-    if (streams === undefined && callbacks === undefined) return;
-    call.streams = call.callbacks = undefined;
-    for (const stream of streams ?? []) stream.return();
-    const ids: number[] = [];
-    for (const callback of callbacks ?? []) {
-      const id = callback.settle();
-      if (id !== undefined) ids.push(id);
-    }
-    if (ids.length > 0) this.#link.postExtension("$release", ids);
-  }
-
-  #postError(call: ServedCall, id: CallId, thrown: unknown): void {
-    const wire = redact(this.#link, thrown, call);
-    this.#post(
-      this.#link.wire.error(id, wire),
-      () => this.#post(this.#link.wire.error(id, textOnly(wire))),
-    );
-  }
-
-  #post(message: unknown, fail?: (error: unknown) => void): void {
-    if (message !== undefined) this.#link.post(message, fail);
-  }
-
   onCancel(id: CallId): void {
     const call = this.#calls.get(id);
     if (call === undefined) return; // it was answered before it was cancelled
@@ -390,16 +239,30 @@ export class Callee {
     for (const stream of call.streams ?? []) stream.cancel(error);
     const queued = this.#queue.findIndex((entry) => entry.call === call);
     if (queued !== -1) this.#queue.splice(queued, 1);
-    const first = this.#answer(call);
-    if (!call.running) this.#release(call);
-    if (first && call.id !== undefined) this.#postError(call, call.id, error);
+    this.#answers.stop(call, error);
+  }
+
+  answered(call: ServedCall): void {
+    if (call.id !== undefined && this.#calls.get(call.id) === call) {
+      this.#calls.delete(call.id);
+    }
+  }
+
+  streams(call: ServedCall): void {
+    this.#running.add(call); // its end aborts the handler's signal
+  }
+
+  streamed(call: ServedCall): void {
+    this.#running.delete(call);
+    this.#next();
   }
 
   /** The connection ended: every handler is told to stop. */
   close(error: unknown): void {
+    const waiting = this.#queue.map(({ call }) => call);
     this.#queue = [];
     this.#calls.clear();
-    for (const call of this.#running) {
+    for (const call of [...this.#running, ...waiting]) {
       call.answered = true;
       if (call.timer !== undefined) clearTimeout(call.timer);
       call.abort(error);
@@ -411,21 +274,4 @@ export class Callee {
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null &&
     typeof (value as PromiseLike<unknown>).then === "function";
-}
-
-/** Ends a source that nobody will read. */
-function discard(source: AsyncIterable<unknown>): void {
-  if (source instanceof ReadableStream) {
-    source.cancel().catch(() => {});
-    return;
-  }
-  const returned = source[Symbol.asyncIterator]().return?.();
-  Promise.resolve(returned).catch(() => {});
-}
-
-function unsendable(call: ServedCall, cause: unknown): RpcError {
-  return new RpcError(`Cannot answer ${call.method}: the result has no form`, {
-    code: "internal",
-    cause,
-  });
 }

@@ -2,52 +2,31 @@
 
 import type { CallId } from "./protocol.ts";
 import type { CallOptions, Metadata } from "./call_options.ts";
-import type { Extras, Link } from "./_link.ts";
+import type { Link } from "./_link.ts";
 import type { Callbacks } from "./_callbacks.ts";
 import type { OutgoingCall } from "./session_options.ts";
 import type { IncomingStream } from "./_incoming_stream.ts";
 import { checkRef, violation } from "./_link.ts";
-import { type Passed, Pending, PendingCalls } from "./_pending.ts";
+import { iterable } from "./_iterable_call.ts";
+import { Parcel } from "./_parcel.ts";
+import { Pending, PendingCalls } from "./_pending.ts";
 import { checkTimeout, timeoutError } from "../_async/wait.ts";
-import { extractLive, hasLive, streamKind } from "./_values.ts";
+import { hasLive } from "./_values.ts";
 import { fromWireError } from "./_wire_error.ts";
-import { isWithinDepth } from "./_methods.ts";
+import { isControl, isWithinDepth } from "./_methods.ts";
 import { RpcError } from "./errors.ts";
 import { Streams } from "./_streams.ts";
-import type { Handler } from "./_methods.ts";
 
 /** The longest delay that `setTimeout` takes. */
 const MAX_TIMER = 2 ** 31 - 1;
 const NO_OPTIONS: CallOptions = {};
 const NO_METADATA: Metadata = {};
 
-/** Lets `for await` run over a call: `for await (const x of api.list())`. */
-function iterate(this: Promise<unknown>): AsyncIterator<unknown> {
-  let iterator: AsyncIterator<unknown> | undefined;
-  const start = this.then((stream) => {
-    if (streamKind(stream) === undefined) {
-      throw new TypeError(
-        "Cannot iterate over the result: the handler returned no stream",
-      );
-    }
-    const iterable = stream as AsyncIterable<unknown>;
-    return iterator = iterable[Symbol.asyncIterator]();
-  });
-  const over = { done: true, value: undefined } as const;
-  return {
-    next: () => iterator?.next() ?? start.then((first) => first.next()),
-    return: async () =>
-      await (iterator ?? await start).return?.() ?? Promise.resolve(over),
-  };
-}
-
-type Iterable = Promise<unknown> & Partial<AsyncIterable<unknown>>;
-
 /** Sends calls and settles them. */
 export class Caller {
   #link: Link;
   #streams: Streams;
-  #callbacks: Callbacks;
+  #parcel: Parcel;
   #pending = new PendingCalls();
   #onUnsent = (error: unknown, id: unknown): void => {
     this.#fail(id as number, error, true);
@@ -58,7 +37,7 @@ export class Caller {
   constructor(link: Link, streams: Streams, callbacks: Callbacks) {
     this.#link = link;
     this.#streams = streams;
-    this.#callbacks = callbacks;
+    this.#parcel = new Parcel(link, streams, callbacks);
   }
 
   get size(): number {
@@ -80,8 +59,7 @@ export class Caller {
         false,
         (call) => this.#start(method, call.params, call),
       );
-    (promise as Iterable)[Symbol.asyncIterator] = iterate;
-    return promise;
+    return iterable(promise);
   }
 
   /** A call without an answer. */
@@ -138,7 +116,7 @@ export class Caller {
     if (this.#link.ended !== undefined) {
       return Promise.reject(this.#link.ended);
     }
-    if (this.peerIsDraining) {
+    if (this.peerIsDraining && !isControl(method)) {
       return Promise.reject(
         new RpcError(`Cannot call ${method}: the peer is draining`, {
           code: "unavailable",
@@ -166,7 +144,7 @@ export class Caller {
         this.#watch(id, pending, signal, timeout);
       }
       if (timeout !== Infinity || metadata !== undefined || hasLive(params)) {
-        sent = this.#prepare(id, pending, params, timeout, metadata);
+        sent = this.#parcel.send(pending, params, timeout, metadata);
       }
       const message = this.#link.wire.request(id, method, sent);
       this.#link.post(message, this.#onUnsent, id);
@@ -174,65 +152,6 @@ export class Caller {
       this.#fail(id, error, true);
     }
     return pending.promise;
-  }
-
-  /** Sends what goes beside the call; returns the params to send. */
-  #prepare(
-    id: number | undefined,
-    pending: Pending | undefined,
-    params: readonly unknown[],
-    timeout: number,
-    metadata: Metadata | undefined,
-  ): readonly unknown[] {
-    const { protocol } = this.#link.options;
-    const live = hasLive(params);
-    const hasMetadata = metadata !== undefined &&
-      Object.keys(metadata).length > 0;
-    if (!protocol.extensions) {
-      if (!live && !hasMetadata) return params;
-      throw new TypeError(
-        `Cannot send ${live ? "a stream or function" : "metadata"}: ` +
-          `${protocol.name} has no form for it without extensions`,
-      );
-    }
-    const extras: Extras = {};
-    if (timeout !== Infinity) extras.timeout = timeout;
-    if (hasMetadata) extras.metadata = metadata as Record<string, unknown>;
-    let sent = params;
-    if (live) {
-      const passed: Passed = { streams: [], callbacks: [] };
-      if (pending !== undefined) pending.passed = passed;
-      try {
-        sent = extractLive(params, (value, path) => {
-          const kind = streamKind(value);
-          if (kind !== undefined) {
-            const stream = this.#streams.send(
-              value as AsyncIterable<unknown>,
-            );
-            passed.streams.push(stream);
-            (extras.streams ??= []).push([path, stream.id, kind]);
-          } else {
-            const callback = this.#callbacks.pass(value as Handler);
-            passed.callbacks.push(callback);
-            (extras.callbacks ??= []).push([path, callback]);
-          }
-        });
-      } catch (error) {
-        this.#takeBack(passed);
-        throw error;
-      }
-    }
-    if (Object.keys(extras).length > 0) {
-      this.#link.postExtension("$with", [id ?? null, extras]);
-    }
-    return sent;
-  }
-
-  #takeBack(passed: Passed | undefined): void {
-    for (const stream of passed?.streams ?? []) stream.stop();
-    for (const id of passed?.callbacks ?? []) {
-      this.#callbacks.withdraw(id);
-    }
   }
 
   #watch(
@@ -265,7 +184,7 @@ export class Caller {
   #fail(id: CallId, error: unknown, unsent: boolean = false): boolean {
     const pending = this.#take(id);
     if (pending === undefined) return false;
-    if (unsent) this.#takeBack(pending.passed);
+    if (unsent) this.#parcel.takeBack(pending.passed);
     pending.stream?.stream.cancel(error);
     pending.reject(error);
     return true;
@@ -279,14 +198,16 @@ export class Caller {
     if (this.#link.ended !== undefined) throw this.#link.ended;
     let sent = params;
     if (metadata !== undefined || hasLive(params)) {
-      sent = this.#prepare(undefined, undefined, params, Infinity, metadata);
+      sent = this.#parcel.send(undefined, params, Infinity, metadata);
     }
-    const { onError } = this.#link.options;
-    this.#link.post(
-      this.#link.wire.notification(method, sent),
-      (error) => onError(error, this.#link.session),
-    );
-    await this.#link.room();
+    let failed = false;
+    let failure: unknown;
+    this.#link.post(this.#link.wire.notification(method, sent), (error) => {
+      failed = true;
+      failure = error;
+    });
+    await this.#link.room(1);
+    if (failed) throw failure;
   }
 
   /** Ends the wait for `id`, if there is one. */

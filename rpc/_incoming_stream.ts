@@ -1,16 +1,11 @@
 // The reading end of a stream.
 
+import type { Cost } from "./_cost.ts";
 import type { RemoteStream } from "./remote_stream.ts";
-
-/** What an item takes of the window: see `streamWindow`. */
-export function cost(item: unknown): number {
-  if (item instanceof Uint8Array) return 1 + (item.byteLength >> 10);
-  if (typeof item === "string") return 1 + (item.length >> 10);
-  return 1;
-}
 
 /** What the stream tells its session. */
 export interface IncomingStreamHost {
+  readonly cost: Cost;
   /** So much of the window is free again. */
   credit(id: number, amount: number): void;
   /** Nobody reads any more. */
@@ -58,7 +53,7 @@ export class IncomingStream implements RemoteStream<unknown> {
     for (let index = 0; index < items.length; index++) {
       // Credit may be overdrawn by one item, so that a large one can pass.
       if (this.#granted <= 0) return false;
-      this.#granted -= cost(items[index]);
+      this.#granted -= this.#host.cost(items[index]);
     }
     let first = 0;
     while (first < items.length && this.#waiters.length > 0) {
@@ -99,8 +94,13 @@ export class IncomingStream implements RemoteStream<unknown> {
   cancel(reason: unknown): void {
     if (this.#stopped) return;
     this.#batches = [];
-    if (!this.#ended) this.#host.stop(this.id);
-    this.fail(reason);
+    if (!this.#ended) {
+      this.#host.stop(this.id);
+      this.fail(reason);
+    } else { // what came and was not read yet is dropped: that must show
+      this.#failed = true;
+      this.#error = reason;
+    }
   }
 
   next(): Promise<IteratorResult<unknown, undefined>> {
@@ -140,7 +140,7 @@ export class IncomingStream implements RemoteStream<unknown> {
   }
 
   #free(item: unknown): void {
-    this.#freed += cost(item);
+    this.#freed += this.#host.cost(item);
     if (this.#freed * 2 < this.#window || this.#ended) return;
     this.#granted += this.#freed;
     this.#host.credit(this.id, this.#freed);

@@ -13,19 +13,26 @@ export interface Link {
   readonly wire: Wire;
   /** Why no more can be sent, once that is so. */
   readonly ended: unknown;
+  /** Whether messages wait for the peer to read, so that a new one waits too. */
+  readonly isBehind: boolean;
   /**
-   * Sends a message. Throws, or calls `fail` with the token, where it has no
-   * encoding.
+   * Sends a message of our own accord. Throws, or calls `fail` with the token,
+   * where it has no encoding.
    */
   post(message: unknown, fail?: Fail, token?: unknown): void;
+  /**
+   * The same for what the peer asked for: while much of it waits, no more is
+   * read, so that a peer can't make us hold any amount.
+   */
+  answer(message: unknown, fail?: Fail, token?: unknown): void;
   /** Sends an extension's notification. */
   postExtension(
     name: ExtensionName,
     params: unknown[],
     fail?: Fail,
   ): void;
-  /** Resolves when what was posted was accepted. */
-  room(): Promise<void> | undefined;
+  /** Resolves when fewer than `limit` messages wait; undefined if it is so. */
+  room(limit: number): Promise<void> | undefined;
   /** Something ended: a drain may be over. */
   settled(): void;
 }

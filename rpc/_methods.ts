@@ -49,6 +49,11 @@ function addAll(
   }
 }
 
+/** Calls that belong to the session or to a running call: a drain takes them. */
+export function isControl(method: string): boolean {
+  return method === "$callback" || method === "$ping" || method === "$describe";
+}
+
 /** `$/name` is free: language servers use it. */
 function isReserved(key: string): boolean {
   return key === "then" || key === "constructor" || key === "__proto__" ||

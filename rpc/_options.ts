@@ -42,7 +42,7 @@ export function checkOptions(options: SessionOptions): CheckedOptions {
     middleware: options.middleware ?? [],
     callMiddleware: options.callMiddleware ?? [],
     describe: options.describe ?? true,
-    onError: options.onError ?? logError,
+    onError: guard(options.onError ?? logError),
   };
   for (const [name, initial] of Object.entries(COUNTS)) {
     const value = options[name as keyof typeof COUNTS] ?? initial;
@@ -57,6 +57,19 @@ export function checkOptions(options: SessionOptions): CheckedOptions {
     checked[name] = checkTimeout(name, value);
   }
   return checked as unknown as CheckedOptions;
+}
+
+/** A hook that throws must not keep a connection from ending. */
+function guard(
+  onError: NonNullable<SessionOptions["onError"]>,
+): NonNullable<SessionOptions["onError"]> {
+  return (error, session) => {
+    try {
+      onError(error, session);
+    } catch (failure) {
+      console.error("onError threw", failure, "when it was told of", error);
+    }
+  };
 }
 
 /** A peer that went away is no news for a server's log; the rest is. */

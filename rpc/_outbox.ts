@@ -12,6 +12,8 @@ interface Entry {
   fail: Fail | undefined;
   /** Passed on to `fail`. */
   token: unknown;
+  /** It answers the peer, rather than to be of our own accord. */
+  isAnswer: boolean;
 }
 
 /** The longest delay that `setInterval` takes. */
@@ -33,6 +35,8 @@ export class Outbox {
   #progress = false;
   #waiters: (() => void)[] = [];
   #closed = false;
+  /** Answers that wait here: they show how far the peer is behind. */
+  answers = 0;
 
   constructor(
     channel: Channel<unknown, unknown>,
@@ -50,7 +54,12 @@ export class Outbox {
   }
 
   /** Sends or queues. Throws, or calls `fail` later, where it can't encode. */
-  post(message: unknown, fail?: Fail, token?: unknown): void {
+  post(
+    message: unknown,
+    fail?: Fail,
+    token?: unknown,
+    isAnswer: boolean = false,
+  ): void {
     if (this.#closed) return;
     if (this.#entries.length === 0) {
       try {
@@ -61,16 +70,20 @@ export class Outbox {
         return;
       }
     }
-    this.#entries.push({ message, fail, token });
+    this.#entries.push({ message, fail, token, isAnswer });
+    if (isAnswer) this.answers++;
     if (!this.#draining) this.#drain();
   }
 
   /** Resolves when fewer than `limit` messages wait here. */
   room(limit: number): Promise<void> | undefined {
     if (this.#closed || this.#entries.length < limit) return undefined;
-    return new Promise((resolve) => {
-      this.#waiters.push(() => resolve(this.room(limit)));
-    });
+    return this.progress().then(() => this.room(limit));
+  }
+
+  /** Resolves when some of what waits here was sent, or it is closed. */
+  progress(): Promise<void> {
+    return new Promise((resolve) => this.#waiters.push(resolve));
   }
 
   async #drain(): Promise<void> {
@@ -81,7 +94,8 @@ export class Outbox {
       const entries = this.#entries;
       let sent = 0;
       for (; sent < entries.length && !this.#closed; sent++) {
-        const { message, fail, token } = entries[sent];
+        const { message, fail, token, isAnswer } = entries[sent];
+        if (isAnswer) this.answers--;
         try {
           await this.#channel.send(message);
           this.#progress = true;
@@ -124,7 +138,7 @@ export class Outbox {
   /** Resolves when everything was handed to the channel. */
   async flush(): Promise<void> {
     while (this.#entries.length > 0 && !this.#closed) {
-      await new Promise<void>((resolve) => this.#waiters.push(resolve));
+      await this.progress();
     }
   }
 
@@ -132,6 +146,7 @@ export class Outbox {
   close(): void {
     this.#closed = true;
     this.#entries = [];
+    this.answers = 0;
     this.#wake();
   }
 }

@@ -1,7 +1,7 @@
 // The sending end of a stream.
 
 import type { Context } from "./context.ts";
-import { cost } from "./_incoming_stream.ts";
+import type { Cost } from "./_cost.ts";
 
 /** The most items and cost of one message. */
 const MAX_ITEMS = 256;
@@ -16,6 +16,9 @@ const PATIENCE = 8;
 
 /** What the stream asks of its session. */
 export interface OutgoingStreamHost {
+  readonly cost: Cost;
+  /** To wait for where the peer does not read what was sent. */
+  room(): Promise<void> | undefined;
   /** Sends items; calls `fail` where they have no encoding. */
   items(id: number, items: unknown[], fail: (error: unknown) => void): void;
   /** Tells the end. */
@@ -56,7 +59,7 @@ export class OutgoingStream {
     this.#context = context;
     this.id = id;
     this.#host = host;
-    this.#iterator = source[Symbol.asyncIterator]();
+    this.#iterator = iterate(source);
   }
 
   /** The other side can take so much more. */
@@ -82,7 +85,11 @@ export class OutgoingStream {
         const { done, value } = await this.#iterator.next();
         if (this.#over) return;
         if (done) break;
-        this.#add(value);
+        if (!this.#add(value)) return;
+        const room = this.#host.room();
+        if (room === undefined) continue;
+        await room;
+        if (this.#over) return;
       }
       this.#flush();
       if (!this.#over) this.#host.end(this.id);
@@ -94,8 +101,16 @@ export class OutgoingStream {
     this.#finish();
   }
 
-  #add(item: unknown): void {
-    const itemCost = cost(item);
+  /** False where the item can't be sent: then the stream is over. */
+  #add(item: unknown): boolean {
+    let itemCost: number;
+    try {
+      itemCost = this.#host.cost(item);
+    } catch (error) { // a circle, which no encoder takes either
+      this.#flush();
+      this.#break(error);
+      return false;
+    }
     // A large item starts a message of its own, which stays near its size.
     if (this.#batch.length > 0 && this.#batchCost + itemCost > 4 * MAX_COST) {
       this.#flush();
@@ -112,6 +127,7 @@ export class OutgoingStream {
       this.#seen = this.#count;
       queueMicrotask(this.#turn);
     }
+    return true;
   }
 
   /** Runs once each turn while a batch waits. */
@@ -136,11 +152,14 @@ export class OutgoingStream {
     const batch = this.#batch;
     this.#batch = [];
     this.#batchCost = 0;
-    this.#host.items(this.id, batch, (error) => {
-      if (this.#over) return;
-      this.#host.fail(this.id, error, this.#context);
-      this.stop();
-    });
+    this.#host.items(this.id, batch, (error) => this.#break(error));
+  }
+
+  /** An item could not be sent. */
+  #break(error: unknown): void {
+    if (this.#over) return;
+    this.#host.fail(this.id, error, this.#context);
+    this.stop();
   }
 
   /** Nobody reads any more: runs the source's `finally`. */
@@ -166,4 +185,22 @@ export class OutgoingStream {
     this.onEnd = undefined;
     onEnd?.();
   }
+}
+
+/**
+ * A stream's own iterator cancels it only after the read that waits, which may
+ * be never; its reader does at once.
+ */
+function iterate(source: AsyncIterable<unknown>): AsyncIterator<unknown> {
+  if (!(source instanceof ReadableStream)) {
+    return source[Symbol.asyncIterator]();
+  }
+  const reader = source.getReader();
+  return {
+    next: () => reader.read() as Promise<IteratorResult<unknown>>,
+    return: async () => {
+      await reader.cancel();
+      return { done: true, value: undefined };
+    },
+  };
 }

@@ -1,7 +1,7 @@
 // One connection with calls in both directions.
 
-import type { Connection, Duplex, WaitOptions } from "../duplex.ts";
-import type { CallerCredentials, Peer } from "./peer.ts";
+import type { Duplex, WaitOptions } from "../duplex.ts";
+import type { Peer } from "./peer.ts";
 import type { CallOptions } from "./call_options.ts";
 import type { CallId, Wire, WireEvents } from "./protocol.ts";
 import type { Client, MethodDescription, Session } from "./session.ts";
@@ -15,14 +15,24 @@ import { Callbacks } from "./_callbacks.ts";
 import { Callee } from "./_callee.ts";
 import { Caller } from "./_caller.ts";
 import { createClient, registerDirect } from "./_proxy.ts";
+import { describePeer } from "./_peer.ts";
 import { Liveness } from "./_liveness.ts";
 import { type Fail, Outbox } from "./_outbox.ts";
 import { RpcError } from "./errors.ts";
 import { Streams } from "./_streams.ts";
 import { toWireError } from "./_wire_error.ts";
 
-/** Answers that may wait for a peer that doesn't read; then we stop reading. */
+/**
+ * Answers that may wait for a peer that doesn't read; then we stop reading.
+ * While this side waits for answers itself it reads on for longer: two sides
+ * that flood each other would both stop otherwise. A peer within its own
+ * default `maxPendingCalls` never has more to wait for.
+ */
 const MAX_UNSENT = 256;
+const MAX_UNSENT_WHILE_CALLING = 65_536;
+
+/** Extensions that this side sends of its own accord. */
+const OWN_ACCORD = new Set(["$with", "$items", "$end", "$cancel", "$drain"]);
 
 /** A {@linkcode Session} over a duplex. */
 export class RpcSession implements Session, Link, WireEvents {
@@ -39,11 +49,12 @@ export class RpcSession implements Session, Link, WireEvents {
   #outbox: Outbox;
   #caller: Caller;
   #callee: Callee;
-  #serves: boolean;
   #liveness: Liveness;
   #done = Promise.withResolvers<void>();
   #closing: Promise<void> | undefined;
   #onSettled: (() => void) | undefined;
+  /** Wakes what waits for the peer to read: now this side calls too. */
+  #onCall: (() => void) | undefined;
 
   constructor(duplex: Duplex, methods: MethodTable, options: CheckedOptions) {
     this.duplex = duplex;
@@ -69,7 +80,6 @@ export class RpcSession implements Session, Link, WireEvents {
     );
     this.#caller = new Caller(this, this.streams, this.callbacks);
     this.#callee = new Callee(this, methods, this.streams, this.callbacks);
-    this.#serves = methods.size > 0;
     this.#liveness = new Liveness(this, options);
     registerDirect(this, this.#caller);
     this.#read();
@@ -137,10 +147,7 @@ export class RpcSession implements Session, Link, WireEvents {
         this.#accept(await this.#channel.receive());
         for (;;) {
           if (this.ended !== undefined) return;
-          // A peer that asks without reading the answers has to wait.
-          if (this.#serves && this.#outbox.length >= MAX_UNSENT) {
-            await this.#outbox.room(MAX_UNSENT);
-          }
+          if (this.#outbox.answers >= MAX_UNSENT) await this.#catchUp();
           const message = this.#channel.tryReceive();
           if (message === undefined) break;
           this.#accept(message);
@@ -149,6 +156,18 @@ export class RpcSession implements Session, Link, WireEvents {
     } catch (error) {
       this.#end(error);
     }
+  }
+
+  /** A peer that asks without reading the answers has to wait. */
+  async #catchUp(): Promise<void> {
+    while (
+      this.#outbox.answers >=
+        (this.#caller.size > 0 ? MAX_UNSENT_WHILE_CALLING : MAX_UNSENT)
+    ) {
+      const called = new Promise<void>((resolve) => this.#onCall = resolve);
+      await Promise.race([this.#outbox.progress(), called]);
+    }
+    this.#onCall = undefined;
   }
 
   #accept(message: unknown): void {
@@ -173,7 +192,7 @@ export class RpcSession implements Session, Link, WireEvents {
   }
 
   batch(answers: unknown[]): void {
-    this.post(answers);
+    this.answer(answers, (error) => this.options.onError(error, this));
   }
 
   notification(method: string, params: unknown[]): void {
@@ -207,8 +226,17 @@ export class RpcSession implements Session, Link, WireEvents {
     }
   }
 
+  get isBehind(): boolean {
+    return this.#outbox.length > 0;
+  }
+
   post(message: unknown, fail?: Fail, token?: unknown): void {
     this.#outbox.post(message, fail, token);
+    this.#onCall?.();
+  }
+
+  answer(message: unknown, fail?: Fail, token?: unknown): void {
+    this.#outbox.post(message, fail, token, true);
   }
 
   postExtension(
@@ -216,11 +244,12 @@ export class RpcSession implements Session, Link, WireEvents {
     params: unknown[],
     fail?: Fail,
   ): void {
-    this.#outbox.post(this.wire.notification(name, params), fail);
+    const message = this.wire.notification(name, params);
+    this.#outbox.post(message, fail, undefined, !OWN_ACCORD.has(name));
   }
 
-  room(): Promise<void> | undefined {
-    return this.#outbox.room(1);
+  room(limit: number): Promise<void> | undefined {
+    return this.#outbox.room(limit);
   }
 
   settled(): void {
@@ -256,11 +285,14 @@ export class RpcSession implements Session, Link, WireEvents {
   }
 
   async #close(): Promise<void> {
-    const error = new ConnectionClosedError(
-      "Cannot call: the connection was closed on this side",
-      { code: "closed" },
-    );
-    this.#stopAll(error);
+    if (this.ended === undefined) {
+      this.#stopAll(
+        new ConnectionClosedError(
+          "Cannot call: the connection was closed on this side",
+          { code: "closed" },
+        ),
+      );
+    }
     // A peer that doesn't read must not keep us from closing.
     using limit = deadline("Cannot close", {
       timeout: this.options.stallTimeout,
@@ -268,7 +300,9 @@ export class RpcSession implements Session, Link, WireEvents {
     limit.signal.addEventListener("abort", () => this.#outbox.close());
     await this.#outbox.flush();
     this.#outbox.close();
-    await this.#channel.close().catch(() => {}); // `closed` has the cause
+    await within(this.#channel.close(), "Cannot close", {
+      signal: limit.signal,
+    }).catch((error) => this.#channel.abort(error));
     this.#done.resolve();
   }
 
@@ -362,28 +396,4 @@ export class RpcSession implements Session, Link, WireEvents {
 function isMalformed(cause: unknown): boolean {
   return cause instanceof FrameError ||
     (cause instanceof RpcError && cause.code === "malformed");
-}
-
-/** What the transport tells, where it is a `Connection`. */
-function describePeer(
-  duplex: Duplex & Partial<Connection>,
-  read: CheckedOptions["credentials"],
-): Peer {
-  const { remote } = duplex;
-  const address = typeof remote === "string" ? remote : undefined;
-  let known: { credentials: CallerCredentials | undefined } | undefined;
-  return {
-    address,
-    get credentials() {
-      if (address === undefined || read === undefined) return undefined;
-      if (known === undefined) {
-        try {
-          known = { credentials: read(duplex as Connection) };
-        } catch { // a transport that has none, or a permission is missing
-          known = { credentials: undefined };
-        }
-      }
-      return known.credentials;
-    },
-  };
 }

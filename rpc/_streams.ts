@@ -1,13 +1,22 @@
 // The streams of a session, both ways. Each side numbers what it sends.
 
-import { IncomingStream, toReadable } from "./_incoming_stream.ts";
-import { OutgoingStream } from "./_outgoing_stream.ts";
+import { msgpack } from "../framing/mod.ts";
+import { type Cost, deepCost, shallowCost } from "./_cost.ts";
+import {
+  IncomingStream,
+  type IncomingStreamHost,
+  toReadable,
+} from "./_incoming_stream.ts";
+import { OutgoingStream, type OutgoingStreamHost } from "./_outgoing_stream.ts";
 import { checkRef, type Link, violation } from "./_link.ts";
 import { RpcError } from "./errors.ts";
 import type { Context } from "./context.ts";
 import { redact, textOnly } from "./_redact.ts";
 import { fromWireError } from "./_wire_error.ts";
 import { isWithinDepth } from "./_methods.ts";
+
+/** Messages that may wait to be sent before sources have to wait too. */
+const MAX_WAITING = 16;
 
 /** All open streams. */
 export class Streams {
@@ -17,9 +26,17 @@ export class Streams {
   #nextId = 1;
   /** Ids grow, so that one that ended is told from one that never was. */
   #lastIncoming = 0;
+  #receiver: IncomingStreamHost;
+  #sender: OutgoingStreamHost;
 
   constructor(link: Link) {
     this.#link = link;
+    // MessagePack keeps what a value holds; JSON may not.
+    const cost = link.options.protocol.codec === msgpack
+      ? deepCost
+      : shallowCost;
+    this.#receiver = this.#createReceiver(cost);
+    this.#sender = this.#createSender(cost);
   }
 
   get size(): number {
@@ -144,37 +161,36 @@ export class Streams {
     for (const stream of [...this.#outgoing.values()]) stream.stop();
   }
 
-  #receiver = {
-    credit: (id: number, amount: number): void =>
-      this.#link.postExtension("$credit", [id, amount]),
-    stop: (id: number): void => {
-      this.#incoming.delete(id);
-      this.#link.postExtension("$stop", [id]);
-    },
-  };
+  #createReceiver(cost: Cost): IncomingStreamHost {
+    return {
+      cost,
+      credit: (id, amount) => this.#link.postExtension("$credit", [id, amount]),
+      stop: (id) => {
+        this.#incoming.delete(id);
+        this.#link.postExtension("$stop", [id]);
+      },
+    };
+  }
 
-  #sender = {
-    items: (
-      id: number,
-      items: unknown[],
-      fail: (error: unknown) => void,
-    ): void => this.#link.postExtension("$items", [id, items], fail),
-    end: (id: number): void => this.#link.postExtension("$end", [id]),
-    fail: (
-      id: number,
-      error: unknown,
-      context: Context | undefined,
-    ): void => {
-      const wire = redact(this.#link, error, context);
-      this.#link.postExtension(
-        "$end",
-        [id, wire],
-        () => this.#link.postExtension("$end", [id, textOnly(wire)]),
-      );
-    },
-    done: (id: number): void => {
-      this.#outgoing.delete(id);
-      this.#link.settled();
-    },
-  };
+  #createSender(cost: Cost): OutgoingStreamHost {
+    return {
+      cost,
+      room: () => this.#link.room(MAX_WAITING),
+      items: (id, items, fail) =>
+        this.#link.postExtension("$items", [id, items], fail),
+      end: (id) => this.#link.postExtension("$end", [id]),
+      fail: (id, error, context) => {
+        const wire = redact(this.#link, error, context);
+        this.#link.postExtension(
+          "$end",
+          [id, wire],
+          () => this.#link.postExtension("$end", [id, textOnly(wire)]),
+        );
+      },
+      done: (id) => {
+        this.#outgoing.delete(id);
+        this.#link.settled();
+      },
+    };
+  }
 }

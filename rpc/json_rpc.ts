@@ -207,7 +207,13 @@ class JsonWire implements Wire {
     const batch = this.#batchOf.get(id);
     if (batch === undefined) return answer;
     this.#batchOf.delete(id);
-    batch.answers.push(answer);
+    batch.answers.push(
+      isEncodable(answer) ? answer : {
+        jsonrpc: "2.0",
+        id,
+        error: { code: JSON_CODES.internal, message: "The result has no form" },
+      },
+    );
     return this.#answerOf(batch);
   }
 
@@ -274,6 +280,16 @@ function fromJsonError(error: unknown): unknown {
     return { origin: number, ...error, code };
   }
   return error;
+}
+
+/** One answer without a form must not cost the others of its batch. */
+function isEncodable(answer: unknown): boolean {
+  try {
+    JSON.stringify(answer);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function isId(id: unknown): id is CallId {

@@ -129,7 +129,12 @@ class RpcServer implements Server {
         this.#settle();
       };
       session.closed.then(leave, leave);
-      onSession?.(session);
+      try {
+        onSession?.(session);
+      } catch (error) {
+        this.#onError(error);
+        session.abort();
+      }
       return session;
     };
     if ("accept" in target) {
@@ -141,8 +146,12 @@ class RpcServer implements Server {
       this.address = (target as Partial<Connection>).local;
       this.#open(target);
     }
-    if (signal?.aborted) this.close();
-    signal?.addEventListener("abort", () => this.close(), { once: true });
+    if (signal === undefined) return;
+    const stop = () => this.close().catch(this.#onError);
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop, { once: true });
+    const letGo = () => signal.removeEventListener("abort", stop);
+    this.closed.then(letGo, letGo);
   }
 
   async #accept(listener: Listener, maxConnections: number): Promise<void> {

@@ -4,8 +4,14 @@ import type { RemoteStream } from "./remote_stream.ts";
 // deno-lint-ignore no-explicit-any
 export type AnyFunction = (this: any, ...args: any[]) => any;
 
-/** Names that no handler can have. */
+/** Names that no handler can have. `$/name` is free: language servers use it. */
 export type ReservedName = "then" | "constructor" | "__proto__" | `$${string}`;
+
+/** `K` where a handler can have that name, else `never`. */
+export type HandlerName<K> = K extends `$/${string}` ? K
+  : K extends ReservedName ? never
+  : K extends string ? K
+  : never;
 
 /** Whether `T` is `any`. */
 export type IsAny<T> = 0 extends (1 & T) ? true : false;
@@ -54,20 +60,14 @@ export type ClientMethod<F> = F extends
 /** The methods of a {@linkcode Client}, nested as the handlers are. */
 export type ClientMethods<T> = {
   readonly [
-    K in keyof T as K extends string ? K extends ReservedName ? never
-      : T[K] extends object ? K
-      : never
-      : never
+    K in keyof T as T[K] extends object ? HandlerName<K> : never
   ]: T[K] extends AnyFunction ? ClientMethod<T[K]> : ClientMethods<T[K]>;
 };
 
 /** The methods as notifications: nothing comes back, not even an error. */
 export type NotifyMethods<T> = {
   readonly [
-    K in keyof T as K extends string ? K extends ReservedName ? never
-      : T[K] extends object ? K
-      : never
-      : never
+    K in keyof T as T[K] extends object ? HandlerName<K> : never
   ]: T[K] extends AnyFunction ? (
       ...args: Parameters<ClientMethod<T[K]>>
     ) => Promise<void>
@@ -79,7 +79,7 @@ export type NotifyMethods<T> = {
  * enumerable properties count, and names that start with `$` are reserved.
  */
 export type Handlers<T> = {
-  readonly [K in keyof T]: K extends ReservedName ? never
+  readonly [K in keyof T]: HandlerName<K> extends never ? never
     : T[K] extends AnyFunction ? T[K]
     : T[K] extends object ? Handlers<T[K]>
     : never;
