@@ -230,6 +230,26 @@ Deno.test({
   },
 });
 
+const MCP_SDK = "npm:@modelcontextprotocol/sdk@1.32.2";
+
+Deno.test({
+  name: "rpc serves the client of the official MCP SDK over stdio",
+  ignore: !canInstall(MCP_SDK),
+  async fn() {
+    const script = new URL("peers/mcp_sdk_client.ts", import.meta.url).pathname;
+    await using peer = startPeer(Deno.execPath(), [
+      "run",
+      "-A",
+      "--no-config",
+      "--no-lock",
+      "--no-check",
+      script,
+    ]);
+    assertEquals(await peer.line(), "the SDK is content");
+    assertEquals((await peer.status).code, 0);
+  },
+});
+
 /** The Python that has msgpack, if there is one. */
 const python = ["python3", "python"].find((name) => {
   try {
