@@ -1,11 +1,11 @@
 // Bad input and bad days: the peer at fault loses its connection, no other does.
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { Duplex } from "../duplex.ts";
+import type { Connection, Duplex } from "../duplex.ts";
 import { ConnectionClosedError } from "../duplex.ts";
-import { type Channel, channel } from "../framing/mod.ts";
-import { client, RpcError } from "../rpc/mod.ts";
-import { connected, duplexPair } from "./_rpc.ts";
+import { type Channel, channel, msgpack } from "../framing/mod.ts";
+import { client, jsonRpc, RpcError } from "../rpc/mod.ts";
+import { connected, duplexPair, transports } from "./_rpc.ts";
 
 type Raw = Channel<unknown, unknown>;
 
@@ -25,9 +25,10 @@ const handlers = {
 };
 
 /** A server, a good client of it, and raw connections to it. */
-async function start(options = {}) {
+async function start(options = {}, transport = transports[0]) {
   const errors: unknown[] = [];
   const place = await connected(handlers, {
+    transport,
     server: { onError: (error) => errors.push(error), ...options },
   });
   return {
@@ -212,14 +213,86 @@ Deno.test("random messages of the right shape are answered or end the connection
   assertEquals(await place.api.add(1, 2), 3);
 });
 
-Deno.test("a running call's id used again ends the connection", async () => {
-  await using place = await start();
-  const raw = await place.raw();
-  raw.trySend([0, 1, "never", []]);
-  raw.trySend([0, 1, "never", []]);
-  await ended(raw);
-  assertEquals(await place.api.add(1, 2), 3);
-});
+for (const transport of transports) {
+  const test = (name: string, fn: () => Promise<void>) =>
+    Deno.test({
+      name: `rpc over ${transport.name} ${name}`,
+      ignore: transport.ignore ?? false,
+      fn,
+    });
+
+  test("ends the connection of a peer that breaks the rules, and no other", async () => {
+    await using place = await start({ maxDepth: 8 }, transport);
+    let deep: unknown = 1;
+    for (let level = 0; level < 9; level++) deep = [deep];
+    const attacks: unknown[][] = [
+      [[0, 1, "never", []], [0, 1, "never", []]], // an id that is in use
+      [[1, 7, null, 1]], // an answer to no call
+      [[0, 1, "echo", [deep]]],
+      ["no message"],
+    ];
+    for (const messages of attacks) {
+      const raw = await place.raw();
+      for (const message of messages) raw.trySend(message);
+      await ended(raw);
+    }
+    const duplex = await place.dial();
+    await writeBytes(
+      duplex,
+      crypto.getRandomValues(new Uint8Array(4)).fill(255),
+    );
+    const rest = await new Response(duplex.readable as BodyInit).bytes()
+      .catch(() => new Uint8Array());
+    (duplex as Connection).abort();
+    assertEquals(rest.length, 0);
+    assertEquals(place.errors.length, attacks.length + 1);
+    assertEquals(await place.api.add(1, 2), 3);
+    assertEquals(place.server.sessions.size, 1);
+  });
+
+  test("outlives a peer that leaves with a thousand calls and streams open", async () => {
+    await using place = await start({}, transport);
+    const other = await place.connect({ onError() {} });
+    const calls = Array.from({ length: 1_000 }, () => other.never());
+    const outcome = Promise.allSettled([...calls, other.count()]);
+    await other.add(1, 2);
+    const session = [...place.server.sessions].find((one) =>
+      one.runningCalls >= 1_000
+    )!;
+    other.$session.abort();
+    for (const { status } of (await outcome).slice(0, 1_000)) {
+      assertEquals(status, "rejected");
+    }
+    await session.closed.catch(() => {});
+    assertEquals(session.runningCalls, 0);
+    assertEquals(session.openStreams, 0);
+    assertEquals(await place.api.add(1, 2), 3);
+  });
+
+  test("holds back a peer that takes all credit and reads nothing", async () => {
+    let made = 0;
+    await using place = await connected({
+      async *large() {
+        for (;;) {
+          made++;
+          yield "x".repeat(32 * 1024);
+        }
+      },
+      add: (a: number, b: number) => a + b,
+    }, { transport, server: { onError() {} } });
+    const duplex = await place.dial();
+    const raw = channel<unknown, unknown>(duplex);
+    raw.trySend([0, 1, "large", []]);
+    raw.trySend([2, "$credit", [1, 2 ** 50]]);
+    let last = -1;
+    while (made === 0 || made !== last) { // until the source has to wait
+      last = made;
+      for (let turn = 0; turn < 50; turn++) await place.api.add(1, 2);
+    }
+    assert(made < 1_000, `${made} items were made for who reads none`);
+    raw.abort();
+  });
+}
 
 Deno.test("a stream beyond its credit ends the connection", async () => {
   await using place = await start({ streamWindow: 4 });
@@ -246,6 +319,60 @@ Deno.test("nesting beyond maxDepth ends the connection", async () => {
   const rest = await new Response(direct.readable as BodyInit).bytes()
     .catch(() => new Uint8Array());
   assertEquals(rest.length, 0);
+  assertEquals(await place.api.add(1, 2), 3);
+});
+
+Deno.test("hostile JSON-RPC ends its connection, and no other", async () => {
+  const protocol = jsonRpc();
+  await using place = await connected(handlers, {
+    server: { protocol, onError() {} },
+    client: { protocol },
+  });
+  let seed = 7;
+  const random = (below: number) => {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    return Math.floor(seed / 2 ** 32 * below);
+  };
+  const call = '{"jsonrpc":"2.0","id":1,"method":"echo","params":[{"a":1}]}';
+  const lines = [
+    "[".repeat(50_000),
+    `[${Array(5_000).fill(call).join(",")}]`, // a huge batch
+    `[${call},${call}]`, // an id twice
+    '{"jsonrpc":"2.0","id":1,"method":"__proto__"}',
+    '{"jsonrpc":"2.0","id":1,"method":"echo","params":{"__proto__":{"x":1}}}',
+    '{"jsonrpc":"2.0","id":9,"result":1}', // an answer to no call
+    '"' + "\\ud800".repeat(9) + '"',
+  ];
+  for (let round = 0; round < 200; round++) { // one character of a call changed
+    const at = random(call.length);
+    const other = String.fromCharCode(32 + random(95));
+    lines.push(call.slice(0, at) + other + call.slice(at + 1));
+  }
+  for (const line of lines) {
+    const duplex = await place.dial();
+    await writeBytes(duplex, new TextEncoder().encode(line + "\n"));
+    await duplex.writable.close().catch(() => {});
+    await new Response(duplex.readable as BodyInit).bytes().catch(() => {});
+  }
+  assertEquals(({} as Record<string, unknown>).x, undefined);
+  assertEquals(await place.api.add(1, 2), 3);
+});
+
+Deno.test("a call with one byte changed is answered or ends its connection", async () => {
+  await using place = await start();
+  const call = msgpack.encode([0, 1, "echo", [{ a: [1, "x"], b: 2n }]]);
+  for (let at = 0; at < call.length; at++) {
+    for (const change of [0xff, 0x80, 0x01]) {
+      const frame = new Uint8Array(4 + call.length);
+      new DataView(frame.buffer).setUint32(0, call.length);
+      frame.set(call, 4);
+      frame[4 + at] ^= change;
+      const duplex = await place.dial();
+      await writeBytes(duplex, frame);
+      await duplex.writable.close().catch(() => {});
+      await new Response(duplex.readable as BodyInit).bytes().catch(() => {});
+    }
+  }
   assertEquals(await place.api.add(1, 2), 3);
 });
 
