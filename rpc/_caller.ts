@@ -50,6 +50,7 @@ export class Caller {
     params: readonly unknown[],
     options: CallOptions = NO_OPTIONS,
   ): Promise<unknown> {
+    params = trimmed(params);
     const promise = this.#link.options.callMiddleware.length === 0
       ? this.#start(method, params, options)
       : this.#around(
@@ -68,6 +69,7 @@ export class Caller {
     params: readonly unknown[],
     options: CallOptions = NO_OPTIONS,
   ): Promise<void> {
+    params = trimmed(params);
     if (this.#link.options.callMiddleware.length === 0) {
       return this.#tell(method, params, options);
     }
@@ -301,6 +303,13 @@ export class Caller {
       pending.reject(error);
     }
   }
+}
+
+/** `f(1, undefined)` is `f(1)`: sent, it would be `null` and no default apply. */
+function trimmed(params: readonly unknown[]): readonly unknown[] {
+  let { length } = params;
+  while (length > 0 && params[length - 1] === undefined) length--;
+  return length === params.length ? params : params.slice(0, length);
 }
 
 function tooLate(pending: Pending): DOMException {

@@ -42,14 +42,20 @@ export type ClientArgument<T> = IsAny<T> extends true ? T
     : { [K in keyof T]: ClientCallback<T[K]> }
   : T;
 
+/** `T` as it arrives: what may be `undefined` may be `null` instead. */
+export type Arriving<T> = IsAny<T> extends true ? T
+  : [T] extends [void] ? T
+  : undefined extends T ? Exclude<T, undefined> | null
+  : T;
+
 /** What a caller gets for a handler that returns `R`. */
 export type ClientResult<R> = IsAny<R> extends true ? Promise<R>
   : [Awaited<R>] extends [never] ? Promise<never>
   : Awaited<R> extends ReadableStream<infer T>
-    ? Promise<ReadableStream<T>> & AsyncIterable<T>
+    ? Promise<ReadableStream<Arriving<T>>> & AsyncIterable<Arriving<T>>
   : Awaited<R> extends AsyncIterable<infer T>
-    ? Promise<RemoteStream<T>> & AsyncIterable<T>
-  : Promise<Awaited<R>>;
+    ? Promise<RemoteStream<Arriving<T>>> & AsyncIterable<Arriving<T>>
+  : Promise<Arriving<Awaited<R>>>;
 
 /** A handler's type as its caller sees it: without `this`, and async. */
 export type ClientMethod<F> = F extends

@@ -203,6 +203,21 @@ Deno.test("metadata that can't be sent fails its call, also when it has to wait"
   assertEquals(seen.length, 3);
 });
 
+Deno.test("undefined at the end of the arguments leaves defaults in place", async () => {
+  const handlers = {
+    scale: (n: number, by: number = 10, plus: number = 1) => n * by + plus,
+    count: (...all: unknown[]) => all.length,
+    maybe: (n: number) => n > 0 ? n : undefined,
+  };
+  await using place = await connected(handlers);
+  const { api } = place;
+  assertEquals(await api.scale(2, undefined, undefined), 21);
+  assertEquals(await api.scale(2, undefined), 21);
+  assertEquals(await api.count(undefined, 1, undefined), 2);
+  const nothing: number | null = await api.maybe(0);
+  assertEquals(nothing, null);
+});
+
 Deno.test("a notification that has no form rejects", async () => {
   await using place = await connected({ note: (_value: unknown) => {} });
   await assertRejects(() => place.api.$notify.note(Symbol("x")));

@@ -87,7 +87,7 @@ Deno.test("Client infers arguments, results, streams, callbacks and errors", () 
   assertType<
     IsExact<
       Fn<"choice">,
-      (value: "a" | "b") => Promise<1 | undefined>
+      (value: "a" | "b") => Promise<1 | null>
     >
   >(true);
   assertType<
