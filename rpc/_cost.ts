@@ -34,7 +34,11 @@ function weigh(value: unknown): number {
       weight += ENTRY + weigh(key) + weigh(item);
     }
   } else if (value instanceof Set) {
-    for (const item of value) weight += ENTRY + weigh(item);
+    for (const item of value) {
+      // Arrived, undefined is null, which a set has once.
+      if (item === undefined && value.has(null)) continue;
+      weight += ENTRY + weigh(item);
+    }
   } else {
     for (const key of Object.keys(value)) {
       const item = (value as Record<string, unknown>)[key];

@@ -16,8 +16,8 @@ export interface ServedCall {
 }
 
 /**
- * Runs around every handler: `next()` runs the rest and gives the result.
- * What it throws goes to the caller.
+ * Runs around every handler, and around `$describe`: `next()` runs the rest and
+ * gives the result. What it throws goes to the caller.
  */
 export type Middleware = (
   call: ServedCall,
@@ -77,7 +77,7 @@ export interface SessionLimits {
   maxStreams?: number;
   /**
    * What one stream may buffer here. An item counts 1, plus 1 for each whole
-   * KiB of a `Uint8Array` or string.
+   * KiB of what it holds: see docs/wire.md.
    *
    * @default {1024}
    */
