@@ -19,24 +19,21 @@ import { isWithinDepth } from "./_methods.ts";
 const MAX_WAITING = 16;
 
 /** All open streams. */
-export class Streams {
+export class Streams implements IncomingStreamHost, OutgoingStreamHost {
   #link: Link;
   #incoming = new Map<number, IncomingStream>();
   #outgoing = new Map<number, OutgoingStream>();
   #nextId = 1;
   /** Ids grow, so that one that ended is told from one that never was. */
   #lastIncoming = 0;
-  #receiver: IncomingStreamHost;
-  #sender: OutgoingStreamHost;
+  readonly cost: Cost;
 
   constructor(link: Link) {
     this.#link = link;
     // MessagePack keeps what a value holds; JSON may not.
-    const cost = link.options.protocol.codec === msgpack
+    this.cost = link.options.protocol.codec === msgpack
       ? deepCost
       : shallowCost;
-    this.#receiver = this.#createReceiver(cost);
-    this.#sender = this.#createSender(cost);
   }
 
   get size(): number {
@@ -68,7 +65,7 @@ export class Streams {
     const stream = new OutgoingStream(
       this.#nextId++,
       source,
-      this.#sender,
+      this,
       context,
     );
     this.#outgoing.set(stream.id, stream);
@@ -90,7 +87,7 @@ export class Streams {
       return undefined;
     }
     const { streamWindow } = this.#link.options;
-    const stream = new IncomingStream(id, streamWindow, this.#receiver);
+    const stream = new IncomingStream(id, streamWindow, this);
     this.#incoming.set(id, stream);
     return stream;
   }
@@ -161,36 +158,42 @@ export class Streams {
     for (const stream of [...this.#outgoing.values()]) stream.stop();
   }
 
-  #createReceiver(cost: Cost): IncomingStreamHost {
-    return {
-      cost,
-      credit: (id, amount) => this.#link.postExtension("$credit", [id, amount]),
-      stop: (id) => {
-        this.#incoming.delete(id);
-        this.#link.postExtension("$stop", [id]);
-      },
-    };
+  // What the ends of streams ask for: see IncomingStreamHost.
+
+  credit(id: number, amount: number): void {
+    this.#link.postExtension("$credit", [id, amount]);
   }
 
-  #createSender(cost: Cost): OutgoingStreamHost {
-    return {
-      cost,
-      room: () => this.#link.room(MAX_WAITING),
-      items: (id, items, fail) =>
-        this.#link.postExtension("$items", [id, items], fail),
-      end: (id) => this.#link.postExtension("$end", [id]),
-      fail: (id, error, context) => {
-        const wire = redact(this.#link, error, context);
-        this.#link.postExtension(
-          "$end",
-          [id, wire],
-          () => this.#link.postExtension("$end", [id, textOnly(wire)]),
-        );
-      },
-      done: (id) => {
-        this.#outgoing.delete(id);
-        this.#link.settled();
-      },
-    };
+  stop(id: number): void {
+    this.#incoming.delete(id);
+    this.#link.postExtension("$stop", [id]);
+  }
+
+  // And see OutgoingStreamHost.
+
+  room(): Promise<void> | undefined {
+    return this.#link.room(MAX_WAITING);
+  }
+
+  items(id: number, items: unknown[], fail: (error: unknown) => void): void {
+    this.#link.postExtension("$items", [id, items], fail);
+  }
+
+  end(id: number): void {
+    this.#link.postExtension("$end", [id]);
+  }
+
+  fail(id: number, error: unknown, context: Context | undefined): void {
+    const wire = redact(this.#link, error, context);
+    this.#link.postExtension(
+      "$end",
+      [id, wire],
+      () => this.#link.postExtension("$end", [id, textOnly(wire)]),
+    );
+  }
+
+  done(id: number): void {
+    this.#outgoing.delete(id);
+    this.#link.settled();
   }
 }
