@@ -40,6 +40,7 @@ export * from "./shm/mod.ts";
 export * from "./framing/mod.ts";
 export * from "./nats/mod.ts";
 export * from "./pipe/mod.ts";
+export * from "./observe/mod.ts";
 export * from "./socket/mod.ts";
 export * from "./tcp/mod.ts";
 export * from "./rpc/mod.ts";
