@@ -1,7 +1,7 @@
 import type { FrameDecoder, FrameFormat } from "../framing/format.ts";
 import { now } from "./_clock.ts";
 import type { Direction, Observer } from "./_intercept.ts";
-import type { TapOptions } from "./tap.ts";
+import type { TapOptions } from "./tap_options.ts";
 import type {
   TapDataRecord,
   TappedConnection,

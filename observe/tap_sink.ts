@@ -199,6 +199,7 @@ export class TapSink implements AsyncDisposable {
     }
   }
 
+  /** Closes it: see {@linkcode TapSink.close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
