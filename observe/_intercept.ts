@@ -156,11 +156,11 @@ class Streams {
   }
 
   #write(chunk: Uint8Array): Promise<void> {
-    const isBytes = chunk instanceof Uint8Array;
-    const length = isBytes ? chunk.byteLength : 0;
-    if (isBytes) this.#observer.passed(chunk, "sent");
-    const writing = this.#writer.write(chunk);
     if (--this.#waiting === 0) this.#handedOver?.();
+    if (!(chunk instanceof Uint8Array)) return this.#writer.write(chunk);
+    const length = chunk.byteLength;
+    this.#observer.passed(chunk, "sent");
+    const writing = this.#writer.write(chunk);
     return new Promise((resolve, reject) => {
       this.#letGo = resolve;
       writing.then(() => {
