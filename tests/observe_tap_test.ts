@@ -210,6 +210,7 @@ Deno.test("tap tells of a frame that stays partial", async () => {
   await using server = await listener.accept();
   const reader = client.readable.getReader();
   const reading = reader.read();
+  const rest = reader.read(); // whoever waits for the rest keeps the process up
   const writer = server.writable.getWriter();
   await writer.write(encodeFrame(format, utf8("hello")).subarray(0, 6));
   await reading;
@@ -220,6 +221,8 @@ Deno.test("tap tells of a frame that stays partial", async () => {
     2,
     5,
   ]);
+  await server.close();
+  assertEquals((await rest).done, true);
 });
 
 Deno.test("tap records the error of a message that the codec refuses", async () => {
