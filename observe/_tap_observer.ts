@@ -181,8 +181,7 @@ class Flow {
         connection: this.#connection,
         time: now(),
         direction: this.#direction,
-        buffered: decoder.buffered,
-        expected: decoder.expected,
+        ...progressOf(decoder, this.#settings.format!),
       };
       this.#sink.push(() => record);
     }, partialFrameNotice);
@@ -237,6 +236,16 @@ class Flow {
 
 function lengthOnWire(format: FrameFormat, length: number): number {
   return format.headerLength(length) + length + format.trailer.length;
+}
+
+/** How much of a partial frame's payload came: decoders also count its header. */
+function progressOf(
+  { buffered, expected }: FrameDecoder,
+  format: FrameFormat,
+): { buffered: number; expected: number | undefined } {
+  if (expected === undefined) return { buffered, expected };
+  const header = format.headerLength(expected);
+  return { buffered: Math.max(0, buffered - header), expected };
 }
 
 /** Lets the process end although the timer runs. */

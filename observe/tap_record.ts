@@ -62,7 +62,7 @@ export interface TapPartialRecord extends TapRecordBase {
   readonly kind: "partial";
   /** Which way. */
   readonly direction: TapDirection;
-  /** The payload's bytes that came. */
+  /** The payload's bytes that came, or of the header while it is partial. */
   readonly buffered: number;
   /** The bytes that its header promised, where that is known. */
   readonly expected: number | undefined;
