@@ -35,7 +35,9 @@
  */
 
 export * from "./address.ts";
+export * from "./choose.ts";
 export * from "./duplex.ts";
+export * from "./measure.ts";
 export * from "./shm/mod.ts";
 export * from "./framing/mod.ts";
 export * from "./nats/mod.ts";
