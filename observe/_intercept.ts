@@ -17,8 +17,8 @@ export interface Observer {
   queued?(length: number): void;
   /** The transport took a chunk of so many bytes, or lost it. */
   taken?(length: number): void;
-  /** A direction ended in order. */
-  ended(direction: Direction): void;
+  /** A direction ended in order; `isCut` if this side reads no further. */
+  ended(direction: Direction, isCut: boolean): void;
   /** A direction broke. */
   failed(error: unknown, direction: Direction): void;
   /** Nothing more follows. */
@@ -118,7 +118,7 @@ class Streams {
   }
 
   #cancel(reason: unknown): Promise<void> {
-    this.#end("received");
+    this.#end("received", true);
     return this.#reader.cancel(reason);
   }
 
@@ -196,14 +196,14 @@ class Streams {
   /** Nothing passes from here on. */
   finish(error?: unknown): void {
     for (const direction of this.#open) {
-      if (error === undefined) this.#end(direction);
+      if (error === undefined) this.#end(direction, direction === "received");
       else this.#fail(error, direction);
     }
   }
 
-  #end(direction: Direction): void {
+  #end(direction: Direction, isCut = false): void {
     if (!this.#open.delete(direction)) return;
-    this.#observer.ended(direction);
+    this.#observer.ended(direction, isCut);
     if (this.#open.size === 0) this.#observer.closed();
   }
 

@@ -122,7 +122,8 @@ export class MeterObserver implements Observer {
     for (const totals of this.#all) totals.errors++;
   }
 
-  ended(direction: Direction): void {
+  ended(direction: Direction, isCut: boolean): void {
+    if (isCut) return;
     try {
       this.#decoders[direction]?.end();
     } catch { // inside a frame

@@ -43,7 +43,8 @@ function inspect(value: unknown): string {
   return escapeControls(text.replace(/\s*\n\s*/g, " "));
 }
 
-function hexAndText(bytes: Uint8Array, length: number): string {
+/** The first bytes, as numbers and as text. */
+export function hexAndText(bytes: Uint8Array, length: number): string {
   if (bytes.length === 0) return length === 0 ? "" : "(not shown)";
   const shown = bytes.subarray(0, HEX_BYTES);
   const hex = Array.from(shown, (byte) => byte.toString(16).padStart(2, "0"));

@@ -13,6 +13,10 @@ type Settings =
   & TapOptions
   & Required<Pick<TapOptions, "captureLength" | "partialFrameNotice">>;
 
+/** How much of a partial frame is kept, in bytes. */
+const PARTIAL_LENGTH = 64;
+const NOTHING = new Uint8Array(0);
+
 let lastId = 0;
 
 /** Turns what passes into records. */
@@ -46,8 +50,8 @@ export class TapObserver implements Observer {
     this.#flow(direction).passed(chunk);
   }
 
-  ended(direction: Direction): void {
-    this.#flow(direction).ended();
+  ended(direction: Direction, isCut: boolean): void {
+    this.#flow(direction).ended(isCut);
   }
 
   failed(error: unknown, direction: Direction): void {
@@ -73,6 +77,8 @@ class Flow {
   #offset = 0;
   /** All bytes that passed. */
   #total = 0;
+  /** How a partial frame begins. */
+  #partial = NOTHING;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -104,7 +110,23 @@ class Flow {
       if (rest > 0) this.#bytes(copy.subarray(chunk.byteLength - rest));
       return;
     }
+    this.#keepPartial(copy);
     this.#watchPartial(this.#decoder);
+  }
+
+  /** Keeps how a partial frame begins, for the record of it. */
+  #keepPartial(chunk: Uint8Array): void {
+    const held = this.#total - this.#offset;
+    const from = Math.max(0, chunk.byteLength - held);
+    const before = held > chunk.byteLength ? this.#partial : NOTHING;
+    if (before.byteLength === PARTIAL_LENGTH) return;
+    const more = chunk.subarray(
+      from,
+      from + PARTIAL_LENGTH - before.byteLength,
+    );
+    this.#partial = new Uint8Array(before.byteLength + more.byteLength);
+    this.#partial.set(before);
+    this.#partial.set(more, before.byteLength);
   }
 
   #frame = (payload: Uint8Array): void => {
@@ -182,6 +204,8 @@ class Flow {
         time: now(),
         direction: this.#direction,
         ...progressOf(decoder, this.#settings.format!),
+        // `redact` can't tell what of a part is secret.
+        bytes: this.#settings.redact === undefined ? this.#partial : NOTHING,
       };
       this.#sink.push(() => record);
     }, partialFrameNotice);
@@ -207,9 +231,9 @@ class Flow {
     this.#sink.push(() => record);
   }
 
-  ended(): void {
+  ended(isCut: boolean): void {
     try {
-      this.#decoder?.end(this.#frame);
+      if (!isCut) this.#decoder?.end(this.#frame);
     } catch (error) {
       this.#malformed(error);
     }

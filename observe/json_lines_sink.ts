@@ -101,6 +101,7 @@ function toJson(
     return JSON.stringify({
       ...record,
       ...start,
+      ...("bytes" in record ? { bytes: record.bytes.toBase64() } : {}),
       ...("error" in record ? { error: errorText(record.error) } : {}),
     });
   }

@@ -66,6 +66,8 @@ export interface TapPartialRecord extends TapRecordBase {
   readonly buffered: number;
   /** The bytes that its header promised, where that is known. */
   readonly expected: number | undefined;
+  /** Its first 64 bytes, header included; none where there is a `redact`. */
+  readonly bytes: Uint8Array;
 }
 
 /** The bytes don't follow the format. What comes next is shown as bytes. */

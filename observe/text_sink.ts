@@ -1,5 +1,5 @@
 import { checkInteger } from "../_async/check.ts";
-import { connectionText, errorText, preview } from "./_preview.ts";
+import { connectionText, errorText, hexAndText, preview } from "./_preview.ts";
 import type { TapRecord } from "./tap_record.ts";
 import { TapSink, type TapSinkOptions } from "./tap_sink.ts";
 
@@ -79,7 +79,8 @@ function what(
       return `${record.length} B  ${preview(record, maxPreviewLength)}`;
     case "partial":
       return `still waiting for the rest of a frame: ${record.buffered} of ` +
-        `${record.expected ?? "unknown"} bytes came`;
+        `${record.expected ?? "unknown"} bytes came  ` +
+        hexAndText(record.bytes, record.bytes.length);
     case "malformed":
       return `not a frame: ${errorText(record.error)}`;
     case "end":

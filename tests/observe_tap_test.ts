@@ -221,6 +221,7 @@ Deno.test("tap tells of a frame that stays partial", async () => {
     2,
     5,
   ]);
+  assertEquals(record.bytes, encodeFrame(format, utf8("he")).with(3, 5));
   await server.close();
   assertEquals((await rest).done, true);
 });
