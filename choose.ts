@@ -99,8 +99,8 @@ interface Figures {
 }
 
 /**
- * Of `measure()` on 2 CPUs (Deno 2.9.6, Linux x86-64), rounded to the worse; `exec`
- * is taken as a Unix socket's.
+ * Of `measure()` on 2 CPUs (Deno 2.9.6, Linux x86-64) with nothing else to do,
+ * rounded to the worse; `exec` is taken as a Unix socket's.
  */
 const FIGURES: Record<string, Figures> = {
   shm: { roundTrip: 0.008, throughput: 1.1e9 },
@@ -246,7 +246,10 @@ export function choose(needs: Needs = {}): Choice {
         "kernel tells who did, and any language can",
     );
   } else if (scheme === "shm") {
-    reasons.push("Shared memory: the kernel is not asked for each message");
+    reasons.push(
+      "Shared memory: the kernel is not asked for each message, as long as each " +
+        "side has a core to itself",
+    );
   } else if (scheme === "tcp" && !crossHost) {
     reasons.push("TCP on the loopback address is left");
   }
