@@ -236,7 +236,8 @@ Deno.test({
   name: "rpc serves the client of the official MCP SDK over stdio",
   ignore: !canInstall(MCP_SDK),
   async fn() {
-    const script = new URL("peers/mcp_sdk_client.ts", import.meta.url).pathname;
+    const script =
+      new URL("peers/mcp_sdk_client.mjs", import.meta.url).pathname;
     await using peer = startPeer(Deno.execPath(), [
       "run",
       "-A",

@@ -10,7 +10,7 @@ import {
   LoggingMessageNotificationSchema,
 } from "npm:@modelcontextprotocol/sdk@1.32.2/types.js";
 
-function check(condition: boolean, what: unknown): void {
+function check(condition, what) {
   if (!condition) throw new Error(`Unexpected: ${JSON.stringify(what)}`);
 }
 
@@ -22,7 +22,7 @@ client.setRequestHandler(
   ListRootsRequestSchema,
   () => ({ roots: [{ uri: "file:///root" }] }),
 );
-const logged = Promise.withResolvers<unknown>();
+const logged = Promise.withResolvers();
 client.setNotificationHandler(
   LoggingMessageNotificationSchema,
   ({ params }) => logged.resolve(params.data),
@@ -45,9 +45,9 @@ const { tools } = await client.listTools();
 check(tools.length === 3, tools);
 await client.ping();
 
-const call = async (name: string) => {
+const call = async (name) => {
   const result = await client.callTool({ name, arguments: { text: "hello" } });
-  return (result.content as { text: string }[])[0].text;
+  return result.content[0].text;
 };
 check(await call("roots") === "file:///root", "roots"); // it calls us back
 
@@ -59,13 +59,13 @@ stop.abort(new Error("Enough"));
 const reason = await waiting.catch((error) => error);
 check(String(reason).includes("Enough"), String(reason));
 check(await call("echo") === "hello after a cancellation", "echo");
-const data = await logged.promise as { text: string };
+const data = await logged.promise;
 check(data.text === "hello", data);
 
 const error = await client.callTool({ name: "none", arguments: {} })
   .catch((error) => error);
 check(error.code === -32602, error);
-const missing = await client.request({ method: "no/such" }, {} as never)
+const missing = await client.request({ method: "no/such" }, {})
   .catch((error) => error);
 check(missing.code === -32601, missing);
 await client.close();
