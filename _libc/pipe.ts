@@ -6,9 +6,13 @@ import {
   O_CLOEXEC,
   O_NONBLOCK,
   O_RDONLY,
+  POLLIN,
 } from "./constants.ts";
 import { errno, errnoName, osError, unwrap } from "./errno.ts";
 import { cString, hasLibc, libc } from "./library.ts";
+import { checkInteger } from "../_async/check.ts";
+
+const POLLHUP = 16;
 
 /** The two ends of a pipe: descriptors that the caller closes. */
 export interface PipeEnds {
@@ -56,6 +60,7 @@ export function getPipeCapacity(fd: number): number {
  * kernel rounds up to a power of two of pages.
  */
 export function setPipeCapacity(fd: number, bytes: number): number {
+  checkInteger("pipeCapacity", bytes, 1, 2 ** 31);
   const what = `Cannot set the capacity of a pipe to ${bytes} bytes`;
   const result = pipeCall(what).fcntl!(fd, F_SETPIPE_SZ, BigInt(bytes));
   if (result >= 0) return result;
@@ -108,4 +113,34 @@ function pipeCall(what: string): ReturnType<typeof libc> {
     );
   }
   return libc(feature);
+}
+
+/**
+ * What becomes of the pipe that a child reads as its stdin:
+ *
+ * - `"ended"`: nothing writes to it any more, or it can't be looked at.
+ * - `"busy"`: the child has not yet read what is there.
+ * - `"silent"`: something could still write, and does not.
+ */
+export function childStdinState(pid: number): "ended" | "busy" | "silent" {
+  const lib = pipeCall("Cannot look at a pipe");
+  const fd = lib.open!(
+    cString(`/proc/${pid}/fd/0`),
+    O_RDONLY | O_NONBLOCK | O_CLOEXEC,
+    0,
+  );
+  if (fd < 0) return "ended";
+  try {
+    if (lib.fcntl!(fd, F_GETPIPE_SZ, 0n) < 0) return "ended"; // another file
+    // struct pollfd { int fd; short events; short revents; }
+    const entry = new DataView(new ArrayBuffer(8));
+    entry.setInt32(0, fd, true);
+    entry.setInt16(4, POLLIN, true);
+    lib.poll!(new Uint8Array(entry.buffer), 1n, 0);
+    const events = entry.getInt16(6, true);
+    if ((events & POLLIN) !== 0) return "busy";
+    return (events & POLLHUP) !== 0 ? "ended" : "silent";
+  } finally {
+    closeDescriptor(fd);
+  }
 }

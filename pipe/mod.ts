@@ -1,5 +1,6 @@
 /**
  * Processes, pipelines and FIFOs.
+ * Processes, pipelines and stdio.
  *
  * @module
  */
@@ -13,3 +14,6 @@ export * from "./listen_fifo.ts";
 export * from "./open_fifo.ts";
 export type { ByteStreamOptions } from "../_transport/options.ts";
 export type { RetryOptions } from "../_transport/retry.ts";
+export * from "./errors.ts";
+export * from "./options.ts";
+export * from "./pipeline.ts";

@@ -1,0 +1,67 @@
+// The options of a pipeline, checked and with their defaults.
+
+import { checkInteger, checkOneOf } from "../_async/check.ts";
+import { checkTimeout } from "../_async/wait.ts";
+import type { CommandOptions, PipelineOptions } from "./options.ts";
+
+const STDERR_MODES = ["collect", "inherit", "merge", "piped", "null"] as const;
+
+/** The options that always have a value. */
+export type CheckedOptions =
+  & PipelineOptions
+  & Required<
+    Pick<
+      PipelineOptions,
+      | "stdout"
+      | "maxOutput"
+      | "timeout"
+      | "killSignal"
+      | "killTimeout"
+      | "drainTimeout"
+      | "throwOnFailure"
+      | "pipefail"
+      | "connection"
+    >
+  >;
+
+/** Checks the options and fills in the defaults. */
+export function checkOptions(options: PipelineOptions): CheckedOptions {
+  const checked: CheckedOptions = {
+    ...options,
+    stdout: options.stdout ?? "piped",
+    maxOutput: options.maxOutput ?? 16 * 1024 * 1024,
+    timeout: options.timeout ?? Infinity,
+    killSignal: options.killSignal ?? "SIGTERM",
+    killTimeout: options.killTimeout ?? 2_000,
+    drainTimeout: options.drainTimeout ?? 1_000,
+    throwOnFailure: options.throwOnFailure ?? true,
+    pipefail: options.pipefail ?? true,
+    connection: options.connection ?? "auto",
+  };
+  checkOneOf("stdout", checked.stdout, ["piped", "inherit", "null"]);
+  checkOneOf("connection", checked.connection, ["auto", "streams"]);
+  if (checked.maxOutput !== Infinity) {
+    checkInteger("maxOutput", checked.maxOutput, 0);
+  }
+  checkTimeout("timeout", checked.timeout);
+  checkTimeout("killTimeout", checked.killTimeout);
+  checkTimeout("drainTimeout", checked.drainTimeout);
+  if (checked.pipeCapacity !== undefined) {
+    checkInteger("pipeCapacity", checked.pipeCapacity, 1, 2 ** 31);
+  }
+  checkCommandOptions(checked);
+  return checked;
+}
+
+/** Checks what a stage may have for itself. */
+export function checkCommandOptions(options: CommandOptions): void {
+  if (options.stderr !== undefined) {
+    checkOneOf("stderr", options.stderr, STDERR_MODES);
+  }
+  if (options.maxStderr !== undefined) {
+    checkInteger("maxStderr", options.maxStderr, 0);
+  }
+  for (const code of options.successCodes ?? []) {
+    checkInteger("successCodes", code, 0, 2 ** 32 - 1);
+  }
+}
