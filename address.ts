@@ -4,6 +4,8 @@ import type { ByteStreamOptions } from "./_transport/options.ts";
 import type { RetryOptions } from "./_transport/retry.ts";
 import { connectNats, type ConnectNatsOptions } from "./nats/connect.ts";
 import { listenNats, type ListenNatsOptions } from "./nats/listen.ts";
+import { connectExec, type ConnectExecOptions } from "./pipe/exec.ts";
+import { openStdio, type OpenStdioOptions } from "./pipe/stdio.ts";
 import { connectUnix, type ConnectUnixOptions } from "./socket/connect.ts";
 import { listenUnix, type ListenUnixOptions } from "./socket/listen.ts";
 import { connectShm, type ConnectShmOptions } from "./shm/connect.ts";
@@ -51,6 +53,10 @@ export interface ConnectOptions extends WaitOptions, ByteStreamOptions {
   tls?: Omit<ConnectTlsOptions, "hostname" | "port">;
   /** For `nats:` addresses only. */
   nats?: Omit<ConnectNatsOptions, "server" | "subject">;
+  /** For `exec:` addresses only. */
+  exec?: Omit<ConnectExecOptions, "command">;
+  /** For the `stdio:` address only. */
+  stdio?: OpenStdioOptions;
 }
 
 /** Options of {@linkcode listen}, arranged as {@linkcode ConnectOptions} are. */
@@ -119,6 +125,21 @@ const TRANSPORTS = new Map<string, Transport>([
       connectNats({ ...common, ...nats, ...parseSubject(rest) }),
     listen: (rest, { nats, tls: _, ...common }) =>
       listenNats({ ...common, ...nats, ...parseSubject(rest) }),
+  }],
+  ["exec", {
+    connect: (command, { exec, ...common }) =>
+      connectExec({ ...common, ...exec, command }),
+  }],
+  ["stdio", {
+    connect: (rest, { stdio, ...common }) => {
+      if (rest !== "") {
+        throw new TypeError(
+          `Cannot use address ${describe(`stdio:${rest}`)}: nothing may ` +
+            `follow stdio:`,
+        );
+      }
+      return Promise.resolve(openStdio({ ...common, ...stdio }));
+    },
   }],
 ]);
 

@@ -12,6 +12,8 @@
  * | `tcp:localhost:9000` | TCP |
  * | `tls:example.com:9443` | TLS over TCP |
  * | `nats:host:4222/subject` | a NATS server, for many machines |
+ * | `exec:python3 worker.py` | a program's stdin and stdout |
+ * | `stdio:` | this program's own stdin and stdout |
  *
  * @example Two ends, one word apart
  * ```ts
@@ -43,6 +45,7 @@ export * from "./framing/mod.ts";
 export * from "./nats/mod.ts";
 export * from "./pipe/mod.ts";
 export * from "./observe/mod.ts";
+export * from "./pipe/mod.ts";
 export * from "./socket/mod.ts";
 export * from "./tcp/mod.ts";
 export * from "./rpc/mod.ts";

@@ -12,6 +12,8 @@ export const symbols = {
   close: { parameters: ["i32"], result: "i32", optional: true },
   // int dup(int fd)
   dup: { parameters: ["i32"], result: "i32", optional: true },
+  // int dup3(int from, int to, int flags) — Linux
+  dup3: { parameters: ["i32", "i32", "i32"], result: "i32", optional: true },
   // int fcntl(int fd, int cmd, long arg) — variadic; on arm64 macOS the
   // argument would go on the stack, so callers pass none there
   fcntl: { parameters: ["i32", "i32", "i64"], result: "i32", optional: true },

@@ -14,7 +14,13 @@ import {
 import { BufferedSource } from "./_buffered.ts";
 import type { CheckedOptions } from "./_check.ts";
 import { ChildOutput } from "./_child_output.ts";
-import { startCommand, StartFailure, type Stdio } from "./_command.ts";
+import {
+  mergingCommand,
+  shellFailure,
+  startCommand,
+  StartFailure,
+  type Stdio,
+} from "./_command.ts";
 import { pump } from "./_pump.ts";
 import {
   EMPTY,
@@ -507,7 +513,7 @@ export class Run {
         cause: this.options.signal?.reason,
       };
     }
-    if (failure === undefined && failing >= 0) {
+    if (failure === undefined && this.stages[failing]?.end !== undefined) {
       failure = explainEnd(this.stages[failing]);
     }
     const shown = statuses[failing >= 0 ? failing : last];

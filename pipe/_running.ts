@@ -4,7 +4,7 @@ import type { CheckedOptions } from "./_check.ts";
 import { Run } from "./_run.ts";
 import { toStream } from "./_source.ts";
 import type { CheckedStage } from "./_stages.ts";
-import { PipelineError, type PipelineErrorCode } from "./errors.ts";
+import type { PipelineError, PipelineErrorCode } from "./errors.ts";
 import type {
   PipelineOutput,
   PipelineResult,

@@ -15,5 +15,8 @@ export * from "./open_fifo.ts";
 export type { ByteStreamOptions } from "../_transport/options.ts";
 export type { RetryOptions } from "../_transport/retry.ts";
 export * from "./errors.ts";
+export * from "./exec.ts";
 export * from "./options.ts";
 export * from "./pipeline.ts";
+export * from "./stdio.ts";
+export type { ByteStreamOptions } from "../_transport/options.ts";

@@ -1,0 +1,119 @@
+// Pipelines beside `sh -c` with the same commands, and the stream fallback
+// beside `child.stdout.pipeTo(child.stdin)`, in turn in one run. The figure is
+// the median of the wall times, and its ratio to the first way.
+//
+//   deno run -A bench/pipe_pipelines.ts [rounds]
+
+import { pipeline } from "../pipe/mod.ts";
+
+const rounds = Number(Deno.args[0] ?? 7);
+const directory = await Deno.makeTempDir();
+const log = `${directory}/access.log`;
+await writeLog(log, 3_000_000);
+
+/** A text file of many lines, of which one in ten matches. */
+async function writeLog(path: string, lines: number): Promise<void> {
+  const file = await Deno.create(path);
+  const writer = file.writable.getWriter();
+  const encoder = new TextEncoder();
+  for (let at = 0; at < lines; at += 1000) {
+    let text = "";
+    for (let line = at; line < at + 1000; line++) {
+      text += `10.0.${line % 251}.${line % 17} GET /item/${line % 5003} ` +
+        `${line % 10 === 0 ? 500 : 200} ${line % 977}\n`;
+    }
+    await writer.write(encoder.encode(text));
+  }
+  await writer.close();
+}
+
+async function sh(script: string): Promise<string> {
+  const { stdout } = await new Deno.Command("sh", { args: ["-c", script] })
+    .output();
+  return new TextDecoder().decode(stdout);
+}
+
+async function pipeTo(size: string): Promise<string> {
+  const head = new Deno.Command("head", {
+    args: ["-c", size, "/dev/zero"],
+    stdout: "piped",
+  }).spawn();
+  const wc = new Deno.Command("wc", {
+    args: ["-c"],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  await head.stdout.pipeTo(wc.stdin);
+  const [{ stdout }] = await Promise.all([wc.output(), head.status]);
+  return new TextDecoder().decode(stdout);
+}
+
+const zeros = (size: string) =>
+  pipeline(["head", "-c", size, "/dev/zero"], ["wc", "-c"]);
+const text = pipeline(
+  ["cat", log],
+  ["grep", " 500 "],
+  ["wc", "-l"],
+);
+const sorting = pipeline(
+  ["grep", " 500 ", log],
+  ["cut", "-d", " ", "-f", "3"],
+  ["sort"],
+).with({ env: { LC_ALL: "C" }, maxOutput: 64 << 20 });
+const streams = { connection: "streams" } as const;
+const large = { pipeCapacity: 1 << 20 };
+
+const measurements: Record<string, Record<string, () => Promise<string>>> = {
+  "head -c 2G /dev/zero | wc -c": {
+    "sh -c": () => sh("head -c 2G /dev/zero | wc -c"),
+    "pipeline": () => zeros("2G").text(),
+    "pipeline, pipeCapacity 1 MiB": () => zeros("2G").with(large).text(),
+  },
+  "cat log | grep ' 500 ' | wc -l": {
+    "sh -c": () => sh(`cat ${log} | grep ' 500 ' | wc -l`),
+    "pipeline": () => text.text(),
+    "pipeline, pipeCapacity 1 MiB": () => text.with(large).text(),
+    "pipeline, streams": () => text.with(streams).text(),
+  },
+  "grep ' 500 ' log | cut -d ' ' -f 3 | sort": {
+    "sh -c": () =>
+      sh(`LC_ALL=C; export LC_ALL
+        grep ' 500 ' ${log} | cut -d ' ' -f 3 | sort`),
+    "pipeline": () => sorting.text(),
+    "pipeline, pipeCapacity 1 MiB": () => sorting.with(large).text(),
+  },
+  "true | true | true: the start alone": {
+    "sh -c": () => sh("true | true | true"),
+    "pipeline": () => pipeline(["true"], ["true"], ["true"]).text(),
+    "pipeline, streams": () =>
+      pipeline(["true"], ["true"], ["true"]).with(streams).text(),
+  },
+  "512 MiB through this program": {
+    "child.stdout.pipeTo(child.stdin)": () => pipeTo("512M"),
+    "pipeline, streams": () => zeros("512M").with(streams).text(),
+  },
+};
+
+for (const [title, ways] of Object.entries(measurements)) {
+  const times: Record<string, number[]> = {};
+  const results = new Set<string>();
+  for (let round = 0; round <= rounds; round++) {
+    for (const [name, run] of Object.entries(ways)) {
+      const start = performance.now();
+      results.add((await run()).trim());
+      if (round > 0) (times[name] ??= []).push(performance.now() - start);
+    }
+  }
+  if (results.size !== 1) throw new Error(`${title}: the results differ`);
+  console.log(title);
+  let base: number | undefined;
+  for (const [name, values] of Object.entries(times)) {
+    const median = values.toSorted((a, b) => a - b)[values.length >> 1];
+    base ??= median;
+    console.log(
+      `  ${name.padEnd(36)} ${median.toFixed(0).padStart(6)} ms  ` +
+        `${(median / base).toFixed(2)}x`,
+    );
+  }
+}
+await Deno.remove(directory, { recursive: true });

@@ -1,0 +1,95 @@
+// A child's stdio as the bytes of a connection.
+
+import type { ByteIo } from "../_transport/connection.ts";
+import type { StageRun } from "./_stage_run.ts";
+import { PipelineError } from "./errors.ts";
+
+/** How long the end of the output waits for the exit, in milliseconds. */
+const EXIT_GRACE = 50;
+const READ_SIZE = 64 * 1024;
+
+/** Reads a child's stdout and writes its stdin. */
+export class ExecIo implements ByteIo {
+  readonly #stage: StageRun;
+  readonly #reader: ReadableStreamBYOBReader;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #onClose: () => void;
+  readonly #started = performance.now();
+  #buffer: ArrayBuffer | undefined;
+  /** What was read and found no room. */
+  #rest = new Uint8Array(0);
+
+  constructor(stage: StageRun, onClose: () => void) {
+    this.#stage = stage;
+    const { stdin, stdout } = stage.child!;
+    this.#reader = stdout.getReader({ mode: "byob" });
+    this.#writer = stdin.getWriter();
+    this.#writer.closed.catch(() => {});
+    this.#onClose = onClose;
+  }
+
+  async read(into: Uint8Array): Promise<number | null> {
+    if (this.#rest.byteLength === 0) {
+      this.#buffer ??= new ArrayBuffer(READ_SIZE);
+      const { value } = await this.#reader.read(new Uint8Array(this.#buffer));
+      this.#buffer = undefined;
+      if (value === undefined || value.byteLength === 0) return this.#ended();
+      this.#buffer = value.buffer;
+      this.#rest = value;
+    }
+    const count = Math.min(into.byteLength, this.#rest.byteLength);
+    into.set(this.#rest.subarray(0, count));
+    this.#rest = this.#rest.subarray(count);
+    return count;
+  }
+
+  async write(bytes: Uint8Array): Promise<number> {
+    await this.#writer.write(bytes);
+    return bytes.byteLength;
+  }
+
+  async closeWrite(): Promise<void> {
+    try {
+      await this.#writer.close();
+    } catch { // it reads no more: nothing is lost that it would read
+    }
+  }
+
+  close(): void {
+    this.#reader.cancel().catch(() => {});
+    this.#writer.abort().catch(() => {});
+    this.#onClose();
+  }
+
+  /** An end in order, or else the error that tells how the child died. */
+  async #ended(): Promise<null> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const end = await Promise.race([
+      this.#stage.ended,
+      new Promise<undefined>((resolve) => {
+        timer = setTimeout(() => resolve(undefined), EXIT_GRACE);
+      }),
+    ]);
+    clearTimeout(timer);
+    if (end === undefined || (end.code === 0 && end.signal === null)) {
+      return null;
+    }
+    const { command, stderrTail: stderr } = this.#stage;
+    const why = end.signal === null
+      ? `it exited with code ${end.code}`
+      : `it was killed by ${end.signal}`;
+    const words = stderr.trim().slice(-500);
+    throw new PipelineError(
+      `Cannot read from ${command}: ${why}` +
+        (words === "" ? "" : `, its stderr ends with ${JSON.stringify(words)}`),
+      {
+        code: end.signal === null ? "exit-code" : "signal",
+        command,
+        exitCode: end.signal === null ? end.code : null,
+        signal: end.signal,
+        duration: performance.now() - this.#started,
+        stderr,
+      },
+    );
+  }
+}
