@@ -29,6 +29,10 @@ export class BufferedSource implements Source {
   #resume: (() => void) | undefined;
   readonly #done = Promise.withResolvers<void>();
 
+  get owned(): boolean {
+    return this.#source.owned ?? false;
+  }
+
   constructor(source: Source, options: BufferedSourceOptions) {
     this.#source = source;
     this.#options = options;

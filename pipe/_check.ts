@@ -2,6 +2,7 @@
 
 import { checkInteger, checkOneOf } from "../_async/check.ts";
 import { checkTimeout } from "../_async/wait.ts";
+import { checkInput } from "./_source.ts";
 import type { CommandOptions, PipelineOptions } from "./options.ts";
 
 const STDERR_MODES = ["collect", "inherit", "merge", "piped", "null"] as const;
@@ -49,8 +50,21 @@ export function checkOptions(options: PipelineOptions): CheckedOptions {
   if (checked.pipeCapacity !== undefined) {
     checkInteger("pipeCapacity", checked.pipeCapacity, 1, 2 ** 31);
   }
+  const { stdin } = checked;
+  if (isPlace(stdin)) {
+    checkOneOf("stdin.from", stdin.from, ["null", "inherit", "piped"]);
+  } else if (stdin !== undefined) {
+    checkInput("Cannot write the input", stdin);
+  }
   checkCommandOptions(checked);
   return checked;
+}
+
+/** Whether the option names where stdin comes from, and is no source. */
+export function isPlace(
+  stdin: PipelineOptions["stdin"],
+): stdin is { from: "null" | "inherit" | "piped" } {
+  return typeof stdin === "object" && stdin !== null && "from" in stdin;
 }
 
 /** Checks what a stage may have for itself. */

@@ -21,6 +21,7 @@ export interface ChildOutputOptions {
 
 /** One of the output streams of a child. */
 export class ChildOutput implements Source {
+  readonly owned = true;
   readonly #reader: ReadableStreamBYOBReader;
   readonly #options: ChildOutputOptions;
   readonly #size: number;

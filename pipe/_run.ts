@@ -12,7 +12,7 @@ import {
   setPipeCapacity,
 } from "../_libc/pipe.ts";
 import { BufferedSource } from "./_buffered.ts";
-import type { CheckedOptions } from "./_check.ts";
+import { type CheckedOptions, isPlace } from "./_check.ts";
 import { ChildOutput } from "./_child_output.ts";
 import {
   mergingCommand,
@@ -294,26 +294,42 @@ export class Run {
     } else if (link.from === "piped") {
       this.input = this.#userInput(child.stdin, stage);
     }
-    if (common.pipeCapacity !== undefined) {
-      const pipes = [link.from === "source", stdout === "piped", merged];
-      for (const [fd, isPipe] of pipes.entries()) {
-        if (isPipe) {
-          setChildPipeCapacity(child.pid, fd as 0, common.pipeCapacity);
-        }
+    let next: Link = { from: "null" };
+    if (ends) next = { from: "descriptor", fd: ends.read, writer: stage };
+    else if (stdout === "piped") {
+      stage.output = new ChildOutput(child.stdout, {
+        capacity: common.pipeCapacity,
+        reuse: !last && !merged && this.#plan[index + 1].kind === "command",
+        onHeld: () => this.#failHeld(stage),
+      });
+      let source: Source = stage.output;
+      if (merged) {
+        const errors = new ChildOutput(child.stderr, { onHeld() {} });
+        stage.ended.then(() => errors.exited(common.drainTimeout));
+        source = mergeSources(stage.output, errors);
       }
+      next = { from: "source", source, input: false };
     }
-    if (ends) return { from: "descriptor", fd: ends.read, writer: stage };
-    if (stdout !== "piped") return { from: "null" };
-    stage.output = new ChildOutput(child.stdout, {
-      capacity: common.pipeCapacity,
-      reuse: !last && !merged && this.#plan[index + 1].kind === "command",
-      onHeld: () => this.#failHeld(stage),
-    });
-    if (!merged) return { from: "source", source: stage.output, input: false };
-    const errors = new ChildOutput(child.stderr, { onHeld() {} });
-    stage.ended.then(() => errors.exited(common.drainTimeout));
-    const source = mergeSources(stage.output, errors);
-    return { from: "source", source, input: false };
+    try {
+      this.#setCapacity(child, link.from === "source", stdout === "piped");
+    } catch (error) {
+      if (next.from === "descriptor") closeDescriptor(next.fd);
+      if (next.from === "source") next.source.cancel();
+      throw error;
+    }
+    return next;
+  }
+
+  /** The pipes that the runtime made hold as much as those made here. */
+  #setCapacity(
+    { pid }: Deno.ChildProcess,
+    stdin: boolean,
+    stdout: boolean,
+  ): void {
+    const { pipeCapacity } = this.options;
+    if (pipeCapacity === undefined) return;
+    if (stdin) setChildPipeCapacity(pid, 0, pipeCapacity);
+    if (stdout) setChildPipeCapacity(pid, 1, pipeCapacity);
   }
 
   #startFunction(
@@ -566,12 +582,6 @@ function explainEnd(stage: StageRun): Failure {
     ...(stage.byShell ? shellFailure(code) : undefined),
     stage,
   };
-}
-
-function isPlace(
-  stdin: CheckedOptions["stdin"],
-): stdin is { from: "null" | "inherit" | "piped" } {
-  return typeof stdin === "object" && "from" in stdin;
 }
 
 function stdinOf(link: Link): Stdio {

@@ -53,6 +53,7 @@ export class Running implements RunningProcess {
   get readable(): ReadableStream<Uint8Array> {
     this.#take();
     return toStream({
+      owned: this.#run.output?.owned,
       next: () => this.#next(),
       cancel: () => this.#run.cancelOutput(),
     });

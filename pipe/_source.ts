@@ -7,6 +7,8 @@ import type { Bytes, PipelineInput } from "./options.ts";
 export interface Source {
   /** The next chunk, or `null` at the end and after `cancel`. */
   next(): Promise<Uint8Array | null>;
+  /** Whether its chunks are nobody else's: they may be transferred. */
+  readonly owned?: boolean;
   /** Ends it: what waits gets `null`. Returns at once. */
   cancel(): void;
 }
@@ -19,19 +21,23 @@ export const EMPTY: Source = {
   cancel() {},
 };
 
+/** Throws where `value` is nothing that {@linkcode sourceOf} takes. */
+export function checkInput(what: string, value: PipelineInput): void {
+  if (typeof value === "string" || value instanceof Uint8Array) return;
+  if (typeof value?.[Symbol.asyncIterator] === "function") return;
+  throw new TypeError(
+    `${what}: expected a string, a Uint8Array, a stream or an async ` +
+      `iterable, received ${describe(value)}`,
+  );
+}
+
 /** The source of a value that a user passed. */
 export function sourceOf(what: string, value: PipelineInput): Source {
   if (typeof value === "string" || value instanceof Uint8Array) {
     return singleSource(toBytes(what, value));
   }
   if (value instanceof ReadableStream) return streamSource(what, value);
-  if (typeof value?.[Symbol.asyncIterator] === "function") {
-    return iterableSource(what, value);
-  }
-  throw new TypeError(
-    `${what}: expected a string, a Uint8Array, a stream or an async ` +
-      `iterable, received ${describe(value)}`,
-  );
+  return iterableSource(what, value);
 }
 
 function toBytes(what: string, value: Bytes): Uint8Array {
@@ -140,7 +146,9 @@ export function toStream(source: Source): ReadableStream<Uint8Array> {
         controller.close();
         (controller as ReadableByteStreamController).byobRequest?.respond(0);
       } else if (chunk.byteLength > 0) {
-        controller.enqueue(chunk as Uint8Array<ArrayBuffer>);
+        // Enqueuing detaches the chunk's buffer.
+        const own = source.owned ? chunk : chunk.slice();
+        controller.enqueue(own as Uint8Array<ArrayBuffer>);
       }
     },
     cancel: () => source.cancel(),

@@ -20,7 +20,7 @@ export interface StageRunOptions {
   maxStderr: number;
   /** Whether its process leads a group of its own. */
   group: boolean;
-  /** Called when somebody waits for its status. */
+  /** Called when somebody waits for its status or reads its stderr. */
   onWait(): void;
 }
 
@@ -74,6 +74,7 @@ export class StageRun implements RunningStage {
           `"piped"`,
       );
     }
+    this.options.onWait(); // its end may come after all of the output
     this.#stderrReader.take(`the stderr of ${this.command}`);
     return toStream(this.#stderrReader);
   }
