@@ -38,7 +38,7 @@ let open = false;
  * @throws {Deno.errors.Busy} If it is open already.
  *
  * @example A worker that counts bytes
- * ```ts no-eval
+ * ```ts ignore
  * import { openStdio } from "@sluice/ipc/pipe";
  *
  * await using parent = openStdio();
