@@ -17,7 +17,7 @@ export class ExecIo implements ByteIo {
   readonly #started = performance.now();
   #buffer: ArrayBuffer | undefined;
   /** What was read and found no room. */
-  #rest = new Uint8Array(0);
+  #rest: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
   constructor(stage: StageRun, onClose: () => void) {
     this.#stage = stage;
@@ -28,14 +28,27 @@ export class ExecIo implements ByteIo {
     this.#onClose = onClose;
   }
 
+  async readChunk(): Promise<Uint8Array<ArrayBuffer> | null> {
+    if (this.#rest.byteLength > 0) {
+      const chunk = this.#rest.slice();
+      this.#rest = new Uint8Array(0);
+      return chunk;
+    }
+    const buffer = this.#buffer ?? new ArrayBuffer(READ_SIZE);
+    const { value } = await this.#reader.read(new Uint8Array(buffer));
+    this.#buffer = undefined;
+    if (value === undefined || value.byteLength === 0) return this.#ended();
+    // A large chunk goes over as it is; a small one is cheap to copy.
+    if (value.byteLength > READ_SIZE / 4) return value;
+    this.#buffer = value.buffer;
+    return value.slice();
+  }
+
   async read(into: Uint8Array): Promise<number | null> {
     if (this.#rest.byteLength === 0) {
-      this.#buffer ??= new ArrayBuffer(READ_SIZE);
-      const { value } = await this.#reader.read(new Uint8Array(this.#buffer));
-      this.#buffer = undefined;
-      if (value === undefined || value.byteLength === 0) return this.#ended();
-      this.#buffer = value.buffer;
-      this.#rest = value;
+      const chunk = await this.readChunk();
+      if (chunk === null) return null;
+      this.#rest = chunk;
     }
     const count = Math.min(into.byteLength, this.#rest.byteLength);
     into.set(this.#rest.subarray(0, count));
@@ -43,9 +56,9 @@ export class ExecIo implements ByteIo {
     return count;
   }
 
-  async write(bytes: Uint8Array): Promise<number> {
-    await this.#writer.write(bytes);
-    return bytes.byteLength;
+  write(bytes: Uint8Array): Promise<number> {
+    const { byteLength } = bytes;
+    return this.#writer.write(bytes).then(() => byteLength);
   }
 
   async closeWrite(): Promise<void> {
