@@ -179,7 +179,7 @@ export class Run {
     let index = 0;
     try {
       if (this.options.pipeCapacity !== undefined) {
-        requirePipes(this.options.pipeCapacity);
+        checkCapacity(this.options.pipeCapacity);
       }
       if (isPlace(stdin)) link = stdin;
       else if (stdin !== undefined) {
@@ -601,15 +601,24 @@ function passesDescriptors(): boolean {
   return (major > 2 || (major === 2 && minor >= 9)) && hasPipes();
 }
 
-function requirePipes(capacity: number): void {
-  if (hasPipes()) return;
+/** Throws where the capacity can't be had, whatever becomes of a child. */
+function checkCapacity(capacity: number): void {
   const what = `Cannot set pipeCapacity to ${capacity}`;
   if (Deno.build.os !== "linux") {
     throw new Deno.errors.NotSupported(
       `${what}: only Linux offers it, this is ${Deno.build.os}`,
     );
   }
-  throw new Deno.errors.NotCapable(
-    `${what}: requires ffi access, run again with --allow-ffi`,
-  );
+  if (!hasPipes()) {
+    throw new Deno.errors.NotCapable(
+      `${what}: requires ffi access, run again with --allow-ffi`,
+    );
+  }
+  const { read, write } = createPipe(what);
+  try {
+    setPipeCapacity(write, capacity);
+  } finally {
+    closeDescriptor(read);
+    closeDescriptor(write);
+  }
 }
