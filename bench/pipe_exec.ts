@@ -11,7 +11,7 @@ const rounds = Number(Deno.args[0] ?? 9);
 /** `cat` gives back what it read: the cheapest child there is. */
 const command = ["taskset", "-c", "1", "cat"];
 
-async function bare(size: number) {
+function bare(size: number) {
   const child = new Deno.Command(command[0], {
     args: command.slice(1),
     stdin: "piped",
@@ -57,7 +57,7 @@ async function framed(size: number) {
 
 for (const size of [64, 4096, 65536]) {
   const ways = {
-    "bare": await bare(size),
+    "bare": bare(size),
     "framed, exec:": await framed(size),
   };
   const times: Record<string, number[]> = {};

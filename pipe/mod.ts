@@ -1,6 +1,24 @@
 /**
  * Processes, pipelines and FIFOs.
  * Processes, pipelines and stdio.
+ * Processes: pipelines that the kernel connects ({@linkcode pipeline}), one
+ * program ({@linkcode spawn}), and a program as a connection
+ * ({@linkcode connectExec}, and {@linkcode openStdio} for its other end).
+ *
+ * Nothing hangs whatever the sizes and the order of reading, each stage's status
+ * is known, and no process, zombie or descriptor is left.
+ *
+ * ```ts
+ * import { pipeline } from "@sluice/ipc/pipe";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const first = await pipeline(["yes"], ["head", "-1"]).text();
+ * assertEquals(first, "y\n");
+ *
+ * for await (const line of pipeline(["seq", "3"], ["sort", "-r"]).lines()) {
+ *   console.log(line);
+ * }
+ * ```
  *
  * @module
  */
