@@ -85,6 +85,8 @@ const measurements: Record<string, Record<string, () => Promise<string>>> = {
   "true | true | true: the start alone": {
     "sh -c": () => sh("true | true | true"),
     "pipeline": () => pipeline(["true"], ["true"], ["true"]).text(),
+    "pipeline, group: false": () =>
+      pipeline(["true"], ["true"], ["true"]).with({ group: false }).text(),
     "pipeline, streams": () =>
       pipeline(["true"], ["true"], ["true"]).with(streams).text(),
   },

@@ -97,7 +97,7 @@ export class Run {
       return new StageRun(stage.kind, stage.name, {
         successCodes: own.successCodes ?? options.successCodes ?? [0],
         maxStderr: own.maxStderr ?? options.maxStderr ?? MAX_STDERR,
-        group: !inherits,
+        group: !inherits && (options.group ?? true),
         onWait: () => this.output?.eager(),
       });
     });

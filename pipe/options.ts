@@ -165,6 +165,15 @@ export interface PipelineOptions extends CommandOptions {
    */
   pipeCapacity?: number;
   /**
+   * Whether each command leads a session and process group of its own, so that
+   * ending it ends what it started. Without, it starts faster (by 1 ms and, in
+   * a program that holds much memory, by 10), has the terminal and gets Ctrl-C,
+   * and the commands alone are ended.
+   *
+   * @default {true}
+   */
+  group?: boolean;
+  /**
    * How neighbouring commands are connected: `"auto"` takes kernel pipes on
    * Linux with `--allow-ffi`.
    *

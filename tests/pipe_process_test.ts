@@ -97,6 +97,21 @@ Deno.test({
 });
 
 Deno.test({
+  name: "spawn leads a process group, unless group is off",
+  ignore: ignore || Deno.build.os !== "linux",
+  async fn() {
+    const command = ["cut", "-d", " ", "-f", "5", "/proc/self/stat"];
+    const { stdout } = await new Deno.Command("cut", {
+      args: command.slice(1),
+    }).output();
+    const here = new TextDecoder().decode(stdout);
+    assertEquals(await spawn(command, { group: false }).text(), here);
+    const child = spawn(command);
+    assertEquals(Number(await child.text()), child.pid);
+  },
+});
+
+Deno.test({
   name: "spawn refuses to give what is not piped",
   ignore,
   async fn() {
