@@ -43,7 +43,6 @@ export * from "./measure.ts";
 export * from "./shm/mod.ts";
 export * from "./framing/mod.ts";
 export * from "./nats/mod.ts";
-export * from "./pipe/mod.ts";
 export * from "./observe/mod.ts";
 export * from "./pipe/mod.ts";
 export * from "./socket/mod.ts";

@@ -114,7 +114,7 @@ export class ByteConnection implements Connection {
             const chunk = await this.#io.readChunk();
             if (this.#sourceClosed) return;
             if (chunk === null) return this.#endRead();
-            this.#active = true;
+            this.#progress++;
             return controller.enqueue(chunk);
           }
           scratch ??= new Uint8Array(size);

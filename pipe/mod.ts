@@ -1,9 +1,9 @@
 /**
- * Processes, pipelines and FIFOs.
- * Processes, pipelines and stdio.
- * Processes: pipelines that the kernel connects ({@linkcode pipeline}), one
+ * Processes and named pipes: pipelines that the kernel connects ({@linkcode pipeline}), one
  * program ({@linkcode spawn}), and a program as a connection
- * ({@linkcode connectExec}, and {@linkcode openStdio} for its other end).
+ * ({@linkcode connectExec}, and {@linkcode openStdio} for its other end); FIFOs
+ * ({@linkcode mkfifo}, {@linkcode openFifo}), and connections over pairs of them
+ * ({@linkcode listenFifo}, {@linkcode connectFifo}).
  *
  * Nothing hangs whatever the sizes and the order of reading, each stage's status
  * is known, and no process, zombie or descriptor is left.
@@ -30,7 +30,6 @@ export * from "./fifo.ts";
 export * from "./fifo_pair.ts";
 export * from "./listen_fifo.ts";
 export * from "./open_fifo.ts";
-export type { ByteStreamOptions } from "../_transport/options.ts";
 export type { RetryOptions } from "../_transport/retry.ts";
 export * from "./errors.ts";
 export * from "./exec.ts";
