@@ -64,6 +64,12 @@ export const F_SEAL_GROW = 4;
 export const PROT_READ = 1;
 export const PROT_WRITE = 2;
 export const MAP_SHARED = 1;
+export const MAP_PRIVATE = 2;
+export const MAP_FIXED = 0x10;
+export const MAP_ANONYMOUS = DARWIN ? 0x1000 : 0x20;
+export const MAP_NORESERVE = DARWIN ? 0x40 : 0x4000;
+export const LOCK_EX = 2;
+export const LOCK_NB = 4;
 
 export const POLLIN = 1;
 export const POLLOUT = 4;

@@ -49,6 +49,10 @@ export const symbols = {
   pipe: { parameters: ["buffer"], result: "i32", optional: true },
   // int mkfifo(const char *path, mode_t mode)
   mkfifo: { parameters: ["buffer", "u32"], result: "i32", optional: true },
+  // int fstat(int fd, struct stat *buf) — glibc from 2.33 on
+  fstat: { parameters: ["i32", "buffer"], result: "i32", optional: true },
+  // int flock(int fd, int operation)
+  flock: { parameters: ["i32", "i32"], result: "i32", optional: true },
   // off_t lseek(int fd, off_t offset, int whence)
   lseek: { parameters: ["i32", "i64", "i32"], result: "i64", optional: true },
   // int poll(struct pollfd *fds, nfds_t nfds, int timeout)

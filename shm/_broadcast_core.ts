@@ -28,6 +28,24 @@ export const BROADCAST_TAIL = 33;
 export const LATEST = 34;
 const RECORD = 8;
 
+/**
+ * Stores a payload by words that no processor moves before the intent. A
+ * release, which all stores of JavaScript's atomics are, holds back only what
+ * comes before it; plain stores after the intent could overtake it.
+ */
+function storeInOrder(words: Int32Array, at: number, payload: Uint8Array) {
+  const { length } = payload;
+  for (let i = 0; i < length; i += 4) {
+    // Bytes beyond the end are `undefined`, which shifts as 0.
+    Atomics.store(
+      words,
+      (at + i) >> 2,
+      payload[i] | payload[i + 1] << 8 | payload[i + 2] << 16 |
+        payload[i + 3] << 24,
+    );
+  }
+}
+
 /** An atomic operation of this process' own, for its effect as a fence. */
 const fenceWord = new Int32Array(1);
 function loadFence(): void {
@@ -82,15 +100,25 @@ export class BroadcastSenderCore {
     const pad = rest < size ? rest : 0;
     const start = (this.#tail + pad) | 0;
     const end = (start + size) | 0;
-    // Sequentially consistent: no store below may come before it.
+    // No store below may come before it.
     Atomics.store(head, INTENT, end);
-    if (pad > 0) {
-      words[at >> 2] = -pad;
-      at = 0;
+    if (TSO) {
+      if (pad > 0) {
+        words[at >> 2] = -pad;
+        at = 0;
+      }
+      words[at >> 2] = length + RECORD;
+      words[(at >> 2) + 1] = this.#number;
+      bytes.set(payload, at + RECORD);
+    } else {
+      if (pad > 0) {
+        Atomics.store(words, at >> 2, -pad);
+        at = 0;
+      }
+      Atomics.store(words, at >> 2, length + RECORD);
+      Atomics.store(words, (at >> 2) + 1, this.#number);
+      storeInOrder(words, at + RECORD, payload);
     }
-    words[at >> 2] = length + RECORD;
-    words[(at >> 2) + 1] = this.#number;
-    bytes.set(payload, at + RECORD);
     this.#number = (this.#number + 1) | 0;
     this.#tail = end;
     Atomics.store(head, LATEST, start);

@@ -1,7 +1,7 @@
 // Opening, sizing and sealing the descriptors behind segments.
 
 import { cString, libc } from "../_libc/library.ts";
-import { osError, unwrap } from "../_libc/errno.ts";
+import { errnoName, osError, unwrap } from "../_libc/errno.ts";
 import {
   AT_FDCWD,
   AT_SYMLINK_FOLLOW,
@@ -15,6 +15,7 @@ import {
   O_CLOEXEC,
   O_CREAT,
   O_EXCL,
+  O_RDONLY,
   O_RDWR,
   O_TMPFILE,
   SEEK_END,
@@ -148,13 +149,38 @@ function resize(fd: number, length: number, what: string): void {
   const c = libc(what);
   unwrap(c.ftruncate!(fd, BigInt(length)), what, "ftruncate");
   // Without its pages a full /dev/shm would be a SIGBUS at some later write.
-  const code = c.posix_fallocate?.(fd, 0n, BigInt(length)) ?? 0;
+  let code: number;
+  do code = c.posix_fallocate?.(fd, 0n, BigInt(length)) ?? 0;
+  while (errnoName(code) === "EINTR"); // a signal came, nothing was reserved
   if (code !== 0) throw osError(what, "posix_fallocate", code);
 }
 
 /** The bytes behind a descriptor. */
 export function lengthOf(fd: number, what: string): number {
   return Number(unwrap(libc(what).lseek!(fd, 0n, SEEK_END), what, "lseek"));
+}
+
+/**
+ * Whether a name leads to the file behind `fd`. Where that can't be told, the
+ * name is believed.
+ */
+export function leadsTo(name: string, fd: number): boolean {
+  const c = libc("look at shared memory");
+  const other = c.shm_open!(cString(`/${name}`), O_RDONLY | O_CLOEXEC, 0);
+  if (other < 0) return errnoName() !== "ENOENT";
+  const same = inodeOf(other) === inodeOf(fd);
+  c.close!(other);
+  return same;
+}
+
+/** `st_ino`, at byte 8 of struct stat on 64-bit Linux and macOS. */
+function inodeOf(fd: number): bigint | undefined {
+  const stat = new BigUint64Array(32);
+  const result = libc("look at shared memory").fstat?.(
+    fd,
+    new Uint8Array(stat.buffer),
+  );
+  return result === 0 ? stat[1] : undefined;
 }
 
 /** Throws where the other side could still shrink the segment: a SIGBUS. */

@@ -1,8 +1,8 @@
 // Finding named segments: /dev/shm is where Linux keeps them.
 
 import { cString, libc } from "../_libc/library.ts";
-import { O_RDONLY } from "../_libc/constants.ts";
-import { lengthOf, openNamed } from "./_descriptor.ts";
+import { LOCK_EX, LOCK_NB, O_RDONLY } from "../_libc/constants.ts";
+import { leadsTo, lengthOf, openNamed } from "./_descriptor.ts";
 import { HEADER_SIZE, readHeader } from "./_header.ts";
 import { isAlive, pidNamespace } from "./_process.ts";
 
@@ -45,19 +45,45 @@ export function listSegments(): SharedMemoryEntry[] {
 export function pruneSegments(
   { keep = false }: { keep?: boolean },
 ): SharedMemoryEntry[] {
+  const left = ({ ownerAlive, keep: kept }: SharedMemoryEntry) =>
+    ownerAlive === false && (keep || !kept);
+  return listSegments().filter((entry) => left(entry) && remove(entry, left));
+}
+
+/**
+ * Removes a name if it still leads to what is to go. Between the look and the
+ * removal another may prune it and a third create it anew: so whoever prunes
+ * locks the file first, and then looks whether the name still leads there.
+ */
+function remove(
+  { name }: SharedMemoryEntry,
+  left: (entry: SharedMemoryEntry) => boolean,
+): boolean {
+  const what = "Cannot prune shared memory";
   const c = libc("prune shared memory");
-  return listSegments().filter((entry) =>
-    entry.ownerAlive === false && (keep || !entry.keep) &&
-    c.shm_unlink!(cString(`/${entry.name}`)) === 0
-  );
+  let fd = -1;
+  try {
+    fd = openNamed(name, O_RDONLY, what);
+    if (c.flock !== null && c.flock(fd, LOCK_EX | LOCK_NB) !== 0) return false;
+    const entry = inspect(name, fd);
+    return entry !== undefined && left(entry) && leadsTo(name, fd) &&
+      c.shm_unlink!(cString(`/${name}`)) === 0;
+  } catch {
+    return false; // gone meanwhile
+  } finally {
+    if (fd >= 0) c.close!(fd);
+  }
 }
 
 /** Reads a header without mapping: a file may shrink while it is looked at. */
-function inspect(name: string): SharedMemoryEntry | undefined {
+function inspect(
+  name: string,
+  opened?: number,
+): SharedMemoryEntry | undefined {
   const c = libc("list shared memory");
-  let fd = -1;
+  let fd = opened ?? -1;
   try {
-    fd = openNamed(name, O_RDONLY, "Cannot list shared memory");
+    if (fd < 0) fd = openNamed(name, O_RDONLY, "Cannot list shared memory");
     const bytes = new Uint8Array(HEADER_SIZE);
     const count = Number(c.read!(fd, bytes, BigInt(HEADER_SIZE)));
     const length = lengthOf(fd, "Cannot list shared memory");
@@ -73,6 +99,6 @@ function inspect(name: string): SharedMemoryEntry | undefined {
   } catch {
     return undefined; // gone meanwhile, not ours to read, or none of ours
   } finally {
-    if (fd >= 0) c.close!(fd);
+    if (opened === undefined && fd >= 0) c.close!(fd);
   }
 }

@@ -29,6 +29,7 @@ export function offerSegment(socket: Connection, capacity: number): RingIo {
   const fd = numberOf(socket, what);
   const second = RING_HEADER + capacity;
   const memory = SharedMemory.anonymous(2 * second);
+  let doorbell: Doorbell | undefined;
   try {
     const outbound = formatRing(memory, 0, capacity);
     const inbound = formatRing(memory, second, capacity);
@@ -37,8 +38,10 @@ export function offerSegment(socket: Connection, capacity: number): RingIo {
     view.setUint32(0, MAGIC, true);
     view.setUint32(4, VERSION, true);
     sendWithDescriptor(fd, message, memory.fd, what);
-    return new RingIo(memory, inbound, outbound, new Doorbell(socket, fd));
+    doorbell = new Doorbell(socket, fd);
+    return new RingIo(memory, inbound, outbound, doorbell);
   } catch (error) {
+    doorbell?.close();
     memory.close();
     throw error;
   }
@@ -52,11 +55,14 @@ export async function receiveSegment(
   const what = `Cannot connect to ${socket.remote}`;
   const fd = numberOf(socket, what);
   const memory = SharedMemory.fromDescriptor(await receive(fd, what, signal));
+  let doorbell: Doorbell | undefined;
   try {
     const inbound = attachRing(memory, 0);
     const outbound = attachRing(memory, RING_HEADER + inbound.capacity);
-    return new RingIo(memory, inbound, outbound, new Doorbell(socket, fd));
+    doorbell = new Doorbell(socket, fd);
+    return new RingIo(memory, inbound, outbound, doorbell);
   } catch (error) {
+    doorbell?.close();
     memory.close();
     throw error;
   }

@@ -2,7 +2,15 @@
 
 import { libc } from "../_libc/library.ts";
 import { osError } from "../_libc/errno.ts";
-import { MAP_SHARED, PROT_READ, PROT_WRITE } from "../_libc/constants.ts";
+import {
+  MAP_ANONYMOUS,
+  MAP_FIXED,
+  MAP_NORESERVE,
+  MAP_PRIVATE,
+  MAP_SHARED,
+  PROT_READ,
+  PROT_WRITE,
+} from "../_libc/constants.ts";
 
 /** The most that one segment may hold: the reach of one ArrayBuffer, in bytes. */
 export const MAX_SEGMENT = 2 ** 32;
@@ -16,24 +24,35 @@ interface Lease {
 
 /**
  * The backstop for a mapping that nobody closed. It watches the buffer and not
- * the segment object: views keep the buffer alive, so no view can dangle.
+ * the segment object, as views keep the buffer alive. But the buffer may have
+ * been transferred before, and then views of another one live, which nothing
+ * here can tell. So the pages are replaced by zeros that take no memory: only
+ * addresses are lost, and whoever still looks reads zeros instead of crashing.
  */
-const forgotten = new FinalizationRegistry<Lease>(release);
+const forgotten = new FinalizationRegistry<Lease>(
+  ({ pointer, length, fd }) => {
+    const c = libc("unmap shared memory");
+    c.mmap!(
+      pointer,
+      BigInt(length),
+      PROT_READ | PROT_WRITE,
+      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE,
+      -1,
+      0n,
+    );
+    c.close!(fd);
+  },
+);
 
-function release({ pointer, length, fd }: Lease): void {
-  const c = libc("unmap shared memory");
-  c.munmap!(pointer, BigInt(length));
-  c.close!(fd);
-}
-
-/** Maps a whole descriptor and owns it from then on. */
+/** Maps a whole descriptor; owns it from then on, also where this throws. */
 export class Mapping {
   readonly buffer: ArrayBuffer;
   readonly fd: number;
   #lease: Lease | undefined;
 
   constructor(fd: number, length: number, what: string) {
-    const pointer = libc(what).mmap!(
+    const c = libc(what);
+    const pointer = c.mmap!(
       null,
       BigInt(length),
       PROT_READ | PROT_WRITE,
@@ -45,7 +64,11 @@ export class Mapping {
     if (
       pointer === null ||
       Deno.UnsafePointer.value(pointer) === 0xffff_ffff_ffff_ffffn
-    ) throw osError(what, "mmap");
+    ) {
+      const error = osError(what, "mmap");
+      c.close!(fd);
+      throw error;
+    }
     this.buffer = Deno.UnsafePointerView.getArrayBuffer(pointer, length);
     this.fd = fd;
     this.#lease = { pointer, length, fd };
@@ -65,6 +88,8 @@ export class Mapping {
       return;
     }
     this.buffer.transfer(0);
-    release(lease);
+    const c = libc("unmap shared memory");
+    c.munmap!(lease.pointer, BigInt(lease.length));
+    c.close!(lease.fd);
   }
 }

@@ -40,9 +40,20 @@ export class RingReaderCore {
     this.#tail = this.#published = Atomics.load(parts.header, TAIL) & ~7;
   }
 
-  /** Whether the segment is closed: its views are empty then. */
+  /** Whether the segment is closed, or this: its views are empty then. */
   get closed(): boolean {
     return this.#words.length === 0;
+  }
+
+  /** Tells the producer what was read, and lets go of the memory. */
+  close(): void {
+    if (this.closed) return;
+    this.publish();
+    this.#words = new Int32Array(0);
+    this.#bytes = new Uint8Array(0);
+    this.#longs = new BigInt64Array(0);
+    this.#target = this.#targetLongs = undefined;
+    this.#peeked = 0;
   }
 
   /** The next record's payload length, or -1. Leaves the tail on the record. */
@@ -50,7 +61,7 @@ export class RingReaderCore {
     const words = this.#words;
     if (words.length === 0) {
       throw new Deno.errors.BadResource(
-        "Cannot read from ring: shared memory is closed",
+        "Cannot read from ring: it is closed on this side",
       );
     }
     const at = this.#tail & this.#mask;
@@ -80,8 +91,9 @@ export class RingReaderCore {
     return word - RECORD_HEADER;
   }
 
-  /** Steps over the record at the tail. */
+  /** Steps over the record at the tail, peeked or read in part or not. */
   #skip(length: number): void {
+    this.#peeked = this.#taken = 0;
     this.#tail = (this.#tail + ((length + RECORD_HEADER + 7) & ~7)) | 0;
     if (((this.#tail - this.#published) | 0) >= this.#lag) this.publish();
   }
@@ -129,7 +141,8 @@ export class RingReaderCore {
     } else if (((length | to) & 7) === 0) {
       // It came before, so a view of its words may be worth its 400 ns.
       const target = this.#targetLongs ??= longsOf(into);
-      if (target !== undefined) {
+      // Of another length, the buffer was resized since.
+      if (target !== undefined && target.length === into.length >> 3) {
         const longs = this.#longs;
         const first = from >> 3;
         const start = to >> 3;
@@ -181,7 +194,6 @@ export class RingReaderCore {
       throw new TypeError("Cannot release a record: nothing was peeked");
     }
     this.#skip(this.#peeked - RECORD_HEADER);
-    this.#peeked = 0;
   }
 
   /** Fills `into` with the bytes of as many records as it takes; the count. */
@@ -200,10 +212,7 @@ export class RingReaderCore {
       into.set(this.#bytes.subarray(from, from + count), filled);
       filled += count;
       if (count < left) this.#taken += count;
-      else {
-        this.#taken = 0;
-        this.#skip(length);
-      }
+      else this.#skip(length);
     }
     return filled;
   }

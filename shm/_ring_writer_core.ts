@@ -31,6 +31,8 @@ export class RingWriterCore {
   #firstAt = NONE;
   #firstWord = 0;
   #reservedAt = NONE;
+  /** Where the head was then: another write since has dropped it. */
+  #reservedHead = 0;
   #reservedLength = 0;
   /** The words of the last payload: a new view for each costs 400 ns. */
   #source: Uint8Array | undefined;
@@ -48,9 +50,20 @@ export class RingWriterCore {
     this.#head = this.#findHead();
   }
 
-  /** Whether the segment is closed: its views are empty then. */
+  /** Whether the segment is closed, or this: its views are empty then. */
   get closed(): boolean {
     return this.#words.length === 0;
+  }
+
+  /** Publishes what was appended, and lets go of the memory. */
+  close(): void {
+    if (this.closed) return;
+    this.publish();
+    this.#words = new Int32Array(0);
+    this.#bytes = new Uint8Array(0);
+    this.#longs = new BigInt64Array(0);
+    this.#source = this.#sourceLongs = undefined;
+    this.#reservedAt = NONE;
   }
 
   /** Goes over the committed records to where the last producer stopped. */
@@ -83,7 +96,7 @@ export class RingWriterCore {
     }
     if (this.#words.length === 0) {
       throw new Deno.errors.BadResource(
-        "Cannot write to ring: shared memory is closed",
+        "Cannot write to ring: it is closed on this side",
       );
     }
     const size = (length + RECORD_HEADER + 7) & ~7;
@@ -131,21 +144,24 @@ export class RingWriterCore {
     const length = payload.length;
     const at = this.#claim(length);
     if (at < 0) return false;
-    if (payload !== this.#source) {
+    if (length > WORD_COPY_MAX || (length & 7) !== 0) {
+      this.#bytes.set(payload, at + RECORD_HEADER);
+    } else if (payload !== this.#source) {
       this.#source = payload;
       this.#sourceLongs = undefined;
       this.#bytes.set(payload, at + RECORD_HEADER);
-    } else if (length <= WORD_COPY_MAX && (length & 7) === 0) {
+    } else {
       // It came before, so a view of its words may be worth its 400 ns.
       const source = this.#sourceLongs ??= longsOf(payload);
-      if (source === undefined) this.#bytes.set(payload, at + RECORD_HEADER);
-      else {
+      if (source === undefined || source.length !== length >> 3) {
+        this.#bytes.set(payload, at + RECORD_HEADER); // unaligned, or resized
+      } else {
         const longs = this.#longs;
         const to = (at + RECORD_HEADER) >> 3;
         const count = length >> 3;
         for (let i = 0; i < count; i++) longs[to + i] = source[i];
       }
-    } else this.#bytes.set(payload, at + RECORD_HEADER);
+    }
     this.#put(at, length + RECORD_HEADER);
     this.#head = (this.#head + ((length + RECORD_HEADER + 7) & ~7)) | 0;
     return true;
@@ -161,8 +177,8 @@ export class RingWriterCore {
     const length = payload.length;
     const size = length + RECORD_HEADER;
     if (
-      payload !== this.#source || source === undefined || (length & 7) !== 0 ||
-      length > WORD_COPY_MAX || this.#firstAt !== NONE ||
+      payload !== this.#source || source === undefined ||
+      source.length << 3 !== length || this.#firstAt !== NONE ||
       at + size >= this.capacity ||
       this.capacity - ((this.#head - this.#tail) | 0) < size + RECORD_HEADER ||
       this.#words.length === 0
@@ -234,6 +250,7 @@ export class RingWriterCore {
     const at = this.#claim(length);
     if (at < 0) return undefined;
     this.#reservedAt = at;
+    this.#reservedHead = this.#head;
     this.#reservedLength = length;
     return this.#bytes.subarray(
       at + RECORD_HEADER,
@@ -243,7 +260,7 @@ export class RingWriterCore {
 
   /** Adds the first `length` bytes of the reserved view as a record. */
   commit(length: number = this.#reservedLength): void {
-    if (this.#reservedAt === NONE) {
+    if (this.#reservedAt === NONE || this.#reservedHead !== this.#head) {
       throw new TypeError("Cannot commit to ring: nothing is reserved");
     }
     if (!(length >= 0 && length <= this.#reservedLength)) {

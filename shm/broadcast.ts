@@ -139,9 +139,14 @@ export class BroadcastSender implements Disposable {
    * Sends a record, at once, over the oldest ones.
    *
    * @throws {RangeError} If it is longer than a record may be.
-   * @throws {Deno.errors.BadResource} If the segment is closed.
+   * @throws {Deno.errors.BadResource} If the segment or this is closed.
    */
   send(payload: Uint8Array): void {
+    if (this.#closed) {
+      throw new Deno.errors.BadResource(
+        "Cannot broadcast: this sender is closed",
+      );
+    }
     this.#core.send(payload);
   }
 

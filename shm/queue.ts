@@ -273,17 +273,27 @@ export class QueueConsumer implements Disposable, AsyncIterable<Uint8Array> {
    *
    * @returns Its length in bytes, or -1 where there is none yet.
    * @throws {RangeError} If `into` is too small; the record stays.
-   * @throws {Deno.errors.BadResource} If the segment is closed.
+   * @throws {Deno.errors.BadResource} If the segment or this is closed.
    * @throws {Deno.errors.InvalidData} If a peer broke the queue.
    */
   tryRead(into: Uint8Array): number {
+    this.#check();
     return this.#core.read(into);
+  }
+
+  #check(): void {
+    if (this.#closed) {
+      throw new Deno.errors.BadResource(
+        "Cannot read from queue: this consumer is closed",
+      );
+    }
   }
 
   /** Waits for the next record; a copy. */
   read(options: WaitOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
     return poll(
       () => {
+        this.#check();
         const length = this.#core.next();
         if (length < 0) return undefined;
         if (this.#buffer === undefined || this.#buffer.length < length) {

@@ -50,7 +50,7 @@ export class RingReader implements Disposable, AsyncIterable<Uint8Array> {
    *
    * @returns The record's length in bytes, or -1 where there is none yet.
    * @throws {RangeError} If `into` is too small; the record stays.
-   * @throws {Deno.errors.BadResource} If the segment is closed.
+   * @throws {Deno.errors.BadResource} If the segment or this is closed.
    * @throws {Deno.errors.InvalidData} If the peer broke the ring.
    */
   tryRead(into: Uint8Array): number {
@@ -81,7 +81,7 @@ export class RingReader implements Disposable, AsyncIterable<Uint8Array> {
 
   /**
    * Shows the next record in place: no copy. Call {@linkcode RingReader.release}
-   * when done. A hostile producer can change the bytes while you look.
+   * when done; reading on does the same. A hostile producer can change the bytes while you look.
    *
    * @returns A view into the ring, or `undefined` where there is none yet.
    */
@@ -159,7 +159,7 @@ export class RingReader implements Disposable, AsyncIterable<Uint8Array> {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (!this.#core.closed) this.#core.publish();
+    this.#core.close();
     this.#side.release();
   }
 

@@ -57,7 +57,7 @@ export class RingWriter implements Disposable {
    *
    * @returns Whether it was written.
    * @throws {RangeError} If it is longer than a record may be.
-   * @throws {Deno.errors.BadResource} If the segment is closed.
+   * @throws {Deno.errors.BadResource} If the segment or this is closed.
    * @throws {Deno.errors.InvalidData} If the peer broke the ring.
    */
   tryWrite(payload: Uint8Array): boolean {
@@ -93,7 +93,7 @@ export class RingWriter implements Disposable {
 
   /**
    * Gives a view into the ring to write a record in place: no copy. Fill it and
-   * call {@linkcode RingWriter.commit}; reserving again drops it.
+   * call {@linkcode RingWriter.commit}; writing or reserving again drops it.
    *
    * @param length The most bytes that the record will have.
    * @returns The view, or `undefined` where there is no room.
@@ -155,7 +155,7 @@ export class RingWriter implements Disposable {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (!this.#core.closed) this.#core.publish();
+    this.#core.close();
     this.#side.release();
   }
 

@@ -7,6 +7,7 @@ import {
   checkSeals,
   createAnonymous,
   createNamed,
+  leadsTo,
   lengthOf,
   openNamed,
   segmentLength,
@@ -113,8 +114,8 @@ export class SharedMemory implements Disposable {
     const length = segmentLength(size);
     const { fd, publish } = createNamed(bare, mode, length, what);
     const mapping = new Mapping(fd, length, what);
-    writeHeader(mapping.buffer, keep);
     try {
+      writeHeader(mapping.buffer, keep);
       publish();
     } catch (error) {
       mapping.close();
@@ -261,13 +262,14 @@ export class SharedMemory implements Disposable {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    // Another segment may have the name by now, if someone unlinked this one.
+    const ours = this.#unlinkOnClose && leadsTo(this.name!, this.#mapping.fd);
     this.#mapping.close();
-    if (this.#unlinkOnClose) {
-      const c = libc("unlink shared memory");
-      if (
-        c.shm_unlink!(cString(`/${this.name}`)) < 0 && errnoName() !== "ENOENT"
-      ) unwrap(-1, `Cannot unlink shared memory "${this.name}"`, "shm_unlink");
-    }
+    if (!ours) return;
+    const c = libc("unlink shared memory");
+    if (
+      c.shm_unlink!(cString(`/${this.name}`)) < 0 && errnoName() !== "ENOENT"
+    ) unwrap(-1, `Cannot unlink shared memory "${this.name}"`, "shm_unlink");
   }
 
   /** Closes it. */
@@ -290,22 +292,28 @@ function adopt(
   what: string,
   check?: (fd: number, what: string) => void,
 ): Mapping {
-  let mapping: Mapping | undefined;
+  let length: number;
   try {
     check?.(fd, what);
-    const length = lengthOf(fd, what);
+    length = lengthOf(fd, what);
     if (length < HEADER_SIZE || length > MAX_SEGMENT) {
       throw new Deno.errors.InvalidData(
         `${what}: expected from ${HEADER_SIZE} to ${MAX_SEGMENT} bytes, ` +
           `it holds ${length}`,
       );
     }
-    mapping = new Mapping(fd, length, what);
-    readHeader(new Uint8Array(mapping.buffer), length, what);
+  } catch (error) {
+    libc(what).close!(fd);
+    throw error;
+  }
+  const mapping = new Mapping(fd, length, what);
+  try {
+    // A copy, so that each field is read once.
+    const header = new Uint8Array(mapping.buffer).slice(0, HEADER_SIZE);
+    readHeader(header, length, what);
     return mapping;
   } catch (error) {
-    if (mapping !== undefined) mapping.close();
-    else libc(what).close!(fd);
+    mapping.close();
     throw error;
   }
 }
