@@ -72,6 +72,33 @@ export async function peerEnd(child: Deno.ChildProcess): Promise<number> {
   return (await child.status).code;
 }
 
+/** Inodes of the anonymous segments that a process has open. */
+export function openSegments(pid: number | "self" = "self"): Set<number> {
+  const inodes = new Set<number>();
+  for (const { name } of Deno.readDirSync(`/proc/${pid}/fd`)) {
+    const path = `/proc/${pid}/fd/${name}`;
+    try {
+      if (Deno.readLinkSync(path).includes("memfd:sluice")) {
+        inodes.add(Deno.statSync(path).ino!);
+      }
+    } catch { // the directory's own
+    }
+  }
+  return inodes;
+}
+
+/**
+ * Waits until this process has none of `segments` open. Those of other tests,
+ * which may run at the same time, go away with them.
+ */
+export async function segmentsGone(segments: Set<number>): Promise<void> {
+  for (let i = 0; i < 1000; i++) {
+    if (segments.isDisjointFrom(openSegments())) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error("A segment is still open after 20 s");
+}
+
 /** A generator of numbers from 0 to 1, the same for the same seed. */
 export function random(seed: number): () => number {
   return () => {

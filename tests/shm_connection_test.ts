@@ -10,7 +10,15 @@ import {
 import { descriptorOf } from "../_libc/descriptor.ts";
 import { libc } from "../_libc/library.ts";
 import { sendWithDescriptor } from "../_libc/rights.ts";
-import { firstLine, killPeer, noShm, spawnPeer } from "./_shm.ts";
+import {
+  firstLine,
+  killPeer,
+  noShm,
+  openSegments,
+  peerEnd,
+  segmentsGone,
+  spawnPeer,
+} from "./_shm.ts";
 
 const ignore = noShm;
 
@@ -21,19 +29,6 @@ async function withPath(run: (path: string) => Promise<void>): Promise<void> {
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
-}
-
-function segmentsOpen(): number {
-  let count = 0;
-  for (const { name } of Deno.readDirSync("/proc/self/fd")) {
-    try {
-      if (Deno.readLinkSync(`/proc/self/fd/${name}`).includes("memfd:sluice")) {
-        count++;
-      }
-    } catch { // the directory's own
-    }
-  }
-  return count;
 }
 
 const CONNECT = `
@@ -53,6 +48,8 @@ Deno.test("shm connection tells that the peer was killed, after all it sent", {
     );
     const server = await listener.accept();
     assertEquals(await firstLine(child.stdout), "sent");
+    const segments = openSegments(child.pid);
+    assertEquals(segments.size, 1);
     await killPeer(child);
     const reader = server.readable.getReader();
     const { value } = await reader.read();
@@ -63,7 +60,7 @@ Deno.test("shm connection tells that the peer was killed, after all it sent", {
     );
     assertEquals(error.code, "lost");
     await assertRejects(() => server.closed, ConnectionClosedError);
-    assertEquals(segmentsOpen(), 0);
+    await segmentsGone(segments);
   }));
 
 Deno.test("shm connection wakes a writer whose sleeping peer is killed", {
@@ -122,24 +119,30 @@ Deno.test("shm connection gives back its memory and descriptors", {
   ignore,
 }, () =>
   withPath(async (path) => {
-    await using listener = await listenShm({ path });
-    const descriptors = () => [...Deno.readDirSync("/proc/self/fd")].length;
-    let before = 0;
-    for (let round = 0; round < 20; round++) {
-      const [client, server] = await Promise.all([
-        connectShm({ path }),
-        listener.accept(),
-      ]);
-      if (round % 2 === 0) await Promise.all([client.close(), server.close()]);
-      else {
-        client.abort();
-        server.abort();
-      }
-      await client.closed.catch(() => {});
-      if (round === 4) before = descriptors();
-    }
-    assertEquals(segmentsOpen(), 0);
-    assert(descriptors() <= before + 2, `${before} became ${descriptors()}`);
+    // In a process of its own, whose descriptors are nobody else's.
+    const child = spawnPeer(
+      `const [path] = args;
+       const listener = await shm.listenShm({ path });
+       const count = () => [...Deno.readDirSync("/proc/self/fd")].length;
+       let before = 0;
+       for (let round = 0; round < 20; round++) {
+         const [client, server] = await Promise.all([
+           shm.connectShm({ path }),
+           listener.accept(),
+         ]);
+         if (round % 2 === 0) await Promise.all([client.close(), server.close()]);
+         else { client.abort(); server.abort(); }
+         await client.closed.catch(() => {});
+         await new Promise((resolve) => setTimeout(resolve, 2));
+         if (round === 4) before = count();
+       }
+       const maps = Deno.readTextFileSync("/proc/self/maps");
+       say([count() - before, maps.includes("memfd:sluice")].join());
+       await listener.close();`,
+      [path],
+    );
+    assertEquals(await firstLine(child.stdout), "0,false");
+    assertEquals(await peerEnd(child), 0);
   }));
 
 Deno.test(
@@ -211,14 +214,14 @@ async function hostileServer(
   };
 }
 
-/** The segment that the connection under test made, as its peer sees it. */
-function openSegment(): Deno.FsFile {
+/** The segment that came since `before`, as a hostile peer sees it. */
+function openSegment(before: Set<number>): Deno.FsFile {
   for (const { name } of Deno.readDirSync("/proc/self/fd")) {
     const path = `/proc/self/fd/${name}`;
     try {
-      if (Deno.readLinkSync(path).includes("memfd:sluice")) {
-        return Deno.openSync(path, { write: true });
-      }
+      if (!Deno.readLinkSync(path).includes("memfd:sluice")) continue;
+      if (before.has(Deno.statSync(path).ino!)) continue;
+      return Deno.openSync(path, { read: true, write: true });
     } catch { // the directory's own
     }
   }
@@ -286,7 +289,7 @@ for (
     { ignore },
     () =>
       withPath(async (path) => {
-        const before = segmentsOpen();
+        const before = openSegments();
         await using _server = await hostileServer(path, send);
         const error = await assertRejects(() => connectShm({ path }), Error);
         assert(
@@ -295,7 +298,7 @@ for (
           String(error),
         );
         assert(error.message.includes(message), error.message);
-        assertEquals(segmentsOpen(), before);
+        await segmentsGone(openSegments().difference(before));
       }),
   );
 }
@@ -308,10 +311,11 @@ Deno.test(
   () =>
     withPath(async (path) => {
       await using listener = await listenShm({ path, capacity: 1024 });
+      const before = openSegments();
       const socket = await connectUnix({ path });
       const server = await listener.accept();
       const reading = server.readable.getReader().read();
-      using file = openSegment();
+      using file = openSegment(before);
       // The first word of the ring to the server, and a byte to wake it.
       file.seekSync(128 + 512 + 1024 + 512, Deno.SeekMode.Start);
       file.writeSync(new Uint8Array([255, 255, 255, 127]));
@@ -352,11 +356,12 @@ Deno.test("shm connection keeps timers going under endless empty records", {
 }, () =>
   withPath(async (path) => {
     await using listener = await listenShm({ path, capacity: 1024 });
+    const before = openSegments();
     const socket = await connectUnix({ path });
     const server = await listener.accept();
     const reading = server.readable.getReader().read();
     reading.catch(() => {});
-    using file = openSegment();
+    using file = openSegment(before);
     file.seekSync(128 + 512 + 1024 + 512, Deno.SeekMode.Start);
     // No record is ever cleared, so the ring goes round and round.
     const words = new Int32Array(256).map((_, i) => i % 2 === 0 ? 8 : 0);
