@@ -37,9 +37,11 @@ export function offerSegment(socket: Connection, capacity: number): RingIo {
     const view = new DataView(message.buffer);
     view.setUint32(0, MAGIC, true);
     view.setUint32(4, VERSION, true);
-    sendWithDescriptor(fd, message, memory.fd, what);
     doorbell = new Doorbell(socket, fd);
-    return new RingIo(memory, inbound, outbound, doorbell);
+    // First all that reads the segment, then the peer that may spoil it.
+    const io = new RingIo(memory, inbound, outbound, doorbell);
+    sendWithDescriptor(fd, message, memory.fd, what);
+    return io;
   } catch (error) {
     doorbell?.close();
     memory.close();
