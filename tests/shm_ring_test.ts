@@ -189,6 +189,84 @@ Deno.test("Ring rejects misuse with the value and the limit", {
   assertThrows(() => ring.reader(), Deno.errors.Busy, "is its consumer");
 });
 
+Deno.test("RingWriter drops a reservation when it writes something else", {
+  ignore,
+}, () => {
+  const { memory, ring } = createRing(256);
+  using _ = memory;
+  using writer = ring.writer();
+  using reader = ring.reader();
+  const into = new Uint8Array(64);
+  writer.tryReserve(8)!.fill(1);
+  assert(writer.tryWrite(new Uint8Array([2])));
+  assertThrows(() => writer.commit(), TypeError, "nothing is reserved");
+  assertEquals([reader.tryRead(into), into[0]], [1, 2]);
+  assertEquals(reader.tryRead(into), -1);
+});
+
+Deno.test("RingReader.release gives back nothing twice", { ignore }, () => {
+  const { memory, ring } = createRing(256);
+  using _ = memory;
+  using writer = ring.writer();
+  using reader = ring.reader();
+  const into = new Uint8Array(64);
+  for (let i = 0; i < 3; i++) {
+    writer.tryWrite(new Uint8Array(8 * i + 1).fill(i));
+  }
+  assertEquals(reader.tryPeek()?.length, 1);
+  assertEquals(reader.tryRead(into), 1); // the same one
+  assertThrows(() => reader.release(), TypeError, "nothing was peeked");
+  assertEquals(reader.tryRead(into), 9);
+  // Read in part, then as a record: it comes whole, and the next one after it.
+  assertEquals(reader.tryReadBytes(into.subarray(0, 5)), 5);
+  assertEquals(reader.tryRead(into), 17);
+  writer.tryWrite(new Uint8Array([7]));
+  assertEquals(reader.tryReadBytes(into), 1);
+});
+
+Deno.test("Ring copies what a resizable buffer holds now", { ignore }, () => {
+  const { memory, ring } = createRing(1024);
+  using _ = memory;
+  using writer = ring.writer();
+  using reader = ring.reader();
+  const buffer = new ArrayBuffer(16, { maxByteLength: 128 });
+  const payload = new Uint8Array(buffer);
+  const into = new Uint8Array(new ArrayBuffer(16, { maxByteLength: 128 }));
+  for (const length of [16, 16, 16, 64, 64, 8, 8, 128]) {
+    buffer.resize(length);
+    into.buffer.resize(length);
+    payload.fill(length);
+    assert(writer.tryWrite(payload));
+    assertEquals(reader.tryRead(into), length);
+    assert(into.every((byte) => byte === length));
+  }
+});
+
+Deno.test("Ring ends that are closed touch it no more", { ignore }, () => {
+  const { memory, ring } = createRing(256);
+  using _ = memory;
+  const writer = ring.writer();
+  const reader = ring.reader();
+  writer.tryAppend(new Uint8Array([1]));
+  writer.close(); // publishes
+  writer.close();
+  assertThrows(
+    () => writer.tryWrite(new Uint8Array(1)),
+    Deno.errors.BadResource,
+    "closed on this side",
+  );
+  assertThrows(() => writer.tryReserve(1), Deno.errors.BadResource);
+  using _next = ring.writer();
+  assertEquals(reader.tryRead(new Uint8Array(8)), 1);
+  reader.close();
+  assertThrows(
+    () => reader.tryRead(new Uint8Array(1)),
+    Deno.errors.BadResource,
+    "closed on this side",
+  );
+  using _again = ring.reader();
+});
+
 Deno.test("Ring says that the memory is closed", { ignore }, () => {
   const { memory, ring } = createRing(64);
   const writer = ring.writer();

@@ -56,6 +56,53 @@ Deno.test("SharedMemory survives a transferred buffer", { ignore }, () => {
   assertEquals(stolen[200], 7);
 });
 
+Deno.test(
+  "SharedMemory that nobody closed gives its memory back, and never faults",
+  {
+    ignore,
+  },
+  async () => {
+    const script = await Deno.makeTempFile({ suffix: ".ts" });
+    await Deno.writeTextFile(
+      script,
+      `import { SharedMemory } from ${shmModule};
+     let stolen, view;
+     (() => {
+       stolen = new Uint8Array(SharedMemory.anonymous(1 << 20).buffer.transfer());
+       view = new Uint8Array(SharedMemory.anonymous(1 << 20).buffer);
+       for (let i = 0; i < 20; i++) SharedMemory.anonymous(1 << 20);
+       view[200] = 9;
+     })();
+     const open = () => Deno.readTextFileSync("/proc/self/maps")
+       .split("memfd:sluice").length - 1;
+     for (let i = 0; i < 100 && open() > 1; i++) {
+       gc();
+       await new Promise((resolve) => setTimeout(resolve, 10));
+     }
+     stolen[200] = 7;
+     console.log(open(), view[200], stolen[200]);`,
+    );
+    const { stdout, signal } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", "--v8-flags=--expose-gc", script],
+    }).output();
+    await Deno.remove(script);
+    assertEquals(signal, null);
+    // What a view still shows stays mapped, all else is gone.
+    assertEquals(new TextDecoder().decode(stdout), "1 9 7\n");
+  },
+);
+
+Deno.test("SharedMemory.close leaves the name of another segment alone", {
+  ignore,
+}, () => {
+  const name = uniqueName();
+  const old = SharedMemory.create(name, { size: 1 });
+  SharedMemory.unlink(name);
+  using _newer = SharedMemory.create(name, { size: 1 });
+  old.close();
+  SharedMemory.open(name).close();
+});
+
 Deno.test("SharedMemory.close removes the name, unless keep", {
   ignore,
 }, () => {
