@@ -150,8 +150,9 @@ function resize(fd: number, length: number, what: string): void {
   unwrap(c.ftruncate!(fd, BigInt(length)), what, "ftruncate");
   // Without its pages a full /dev/shm would be a SIGBUS at some later write.
   let code: number;
-  do code = c.posix_fallocate?.(fd, 0n, BigInt(length)) ?? 0;
-  while (errnoName(code) === "EINTR"); // a signal came, nothing was reserved
+  do code = c.posix_fallocate?.(fd, 0n, BigInt(length)) ?? 0; while (
+    errnoName(code) === "EINTR"
+  ); // a signal came, nothing was reserved
   if (code !== 0) throw osError(what, "posix_fallocate", code);
 }
 

@@ -3,48 +3,51 @@
 import { yieldTurn } from "./_poll.ts";
 
 /** The longest time that a wait spins, in milliseconds. */
-const MAX_BUDGET = 0.2;
-/** Under this it is not worth a start. */
-const MIN_BUDGET = 0.01;
-/** After so many waits without spinning, one tries again. */
-const RETRY = 16;
+const BUDGET = 0.1;
+/** So many looks follow each other before other promises run. */
+const LOOKS = 8;
 /** How long other promises' turns may run without the event loop's, in ms. */
 const SLICE = 0.05;
+/** The most waits that go to sleep at once before one spins again. */
+const MAX_PAUSE = 31;
 
 /**
- * Spins as long as it tends to help. Between two looks other promises run, so
- * that the answer which the peer waits for can be written meanwhile; between
- * two slices timers and sockets do.
+ * Spins as long as it tends to help: each time that it was in vain, twice as
+ * many waits sleep at once before the next try. Between looks other promises
+ * run, so that the answer which the peer waits for can be written meanwhile;
+ * between slices timers and sockets do.
  */
 export class Spinner {
-  #budget = MAX_BUDGET / 2;
-  #skipped = 0;
+  #pause = 0;
+  #skip = 0;
 
-  /** Whether `ready` became true within the budget. */
+  /** Whether `ready` became true while it spun. */
   async spin(ready: () => boolean): Promise<boolean> {
     if (ready()) return true;
-    if (this.#budget < MIN_BUDGET) {
-      if (++this.#skipped < RETRY) return false;
-      this.#skipped = 0;
-      this.#budget = 4 * MIN_BUDGET;
+    if (this.#skip > 0) {
+      this.#skip--;
+      return false;
     }
-    const started = performance.now();
-    let slice = started;
-    for (let i = 0;; i++) {
+    let started = 0;
+    let slice = 0;
+    for (let round = 1;; round++) {
       await undefined;
-      if (ready()) {
-        this.#budget = Math.min(this.#budget * 2, MAX_BUDGET);
+      for (let i = 0; i < LOOKS; i++) {
+        if (!ready()) continue;
+        this.#pause = 0;
         return true;
       }
-      if ((i & 15) !== 0) continue;
+      if ((round & 7) !== 0) continue;
       const now = performance.now();
-      if (now - started > this.#budget) break;
-      if (now - slice > SLICE) {
+      if (started === 0) started = slice = now;
+      else if (now - started > BUDGET) break;
+      else if (now - slice > SLICE) {
         await yieldTurn();
         slice = performance.now();
       }
     }
-    this.#budget /= 2;
+    this.#pause = Math.min(2 * this.#pause + 1, MAX_PAUSE);
+    this.#skip = this.#pause;
     return false;
   }
 }
