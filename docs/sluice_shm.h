@@ -1,5 +1,5 @@
 /*
- * Sluice shared memory, layout version 1: segments and rings for C and C++.
+ * Sluice shared memory, layout version 1: segments and rings for C.
  * docs/shm-layout.md explains it. C11, Linux and macOS, 64 bits, little-endian.
  *
  * The peer may be hostile: every word of the segment is read once and bounded

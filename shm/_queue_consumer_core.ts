@@ -170,6 +170,16 @@ export class QueueConsumerCore {
     return length;
   }
 
+  /** A copy of the next record. */
+  readCopy(): Uint8Array<ArrayBuffer> | undefined {
+    const length = this.next();
+    if (length < 0) return undefined;
+    const from = (this.#tail & (this.#parts.capacity - 1)) + RECORD;
+    const copy = this.#parts.bytes.slice(from, from + length);
+    this.#advance(queuedSize(length));
+    return copy;
+  }
+
   get closed(): boolean {
     return this.#parts.words.length === 0;
   }
