@@ -14,15 +14,18 @@ const warmUp = 20_000;
 
 if (role === "produce") {
   using producer = queue.producer();
-  const send = (n: number) => {
-    while (n > 0) if (producer.tryWrite(buffer)) n--;
+  const send = async (n: number) => {
+    for (; n > 0; n--) {
+      // Producers that share a core must leave it to each other when it is full.
+      if (!producer.tryWrite(buffer)) await producer.write(buffer);
+    }
   };
-  send(warmUp);
+  await send(warmUp);
   Atomics.add(go, 1, 1);
   while (Atomics.load(go, 0) === 0) {
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
-  send(count);
+  await send(count);
 } else {
   using consumer = queue.consumer();
   const producers = Number(Deno.args[4]);
