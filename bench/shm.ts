@@ -1,5 +1,5 @@
 // Two processes pinned to two cores: the package's ring against the same ring
-// and an index ring in Rust. Run: deno run -A bench/shm.ts [rounds]
+// and an index ring in Rust. Run: deno run -A bench/shm.ts [rounds] [title]
 //
 // Every case runs once per round, so that all of them see the same noise; the
 // table shows medians, and each Rust figure divided by ours.
@@ -128,6 +128,7 @@ try {
   }).output();
   if (!built.success) throw new Error(decode(built.stderr));
   for (const entry of CASES) {
+    if (!entry.title.includes(Deno.args[1] ?? "")) continue;
     const times = {
       ts: [] as number[],
       commit: [] as number[],

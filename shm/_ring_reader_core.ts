@@ -164,6 +164,12 @@ export class RingReaderCore {
     let count = 0;
     let to = 0;
     while (count < most) {
+      const start = count;
+      if (TSO) {
+        count = this.#readWords(into, lengths, count, most, to);
+        for (let i = start; i < count; i++) to += lengths[i];
+        if (count === most) break;
+      }
       const length = this.next();
       if (length < 0) break;
       if (to + length > into.length) {
@@ -175,6 +181,50 @@ export class RingReaderCore {
       this.#skip(length);
       lengths[count++] = length;
       to += (length + 7) & ~7;
+    }
+    return count;
+  }
+
+  /**
+   * The short way of `readMany`: small records of whole words into a buffer that
+   * came before. It stops at the first one that is not so; the new count.
+   */
+  #readWords(
+    into: Uint8Array,
+    lengths: Int32Array | number[],
+    count: number,
+    most: number,
+    to: number,
+  ): number {
+    const target = this.#targetLongs;
+    if (
+      into !== this.#target || target === undefined ||
+      target.length !== into.length >> 3
+    ) return count;
+    const words = this.#words;
+    const longs = this.#longs;
+    const { longest, capacity } = this;
+    let tail = this.#tail;
+    let next = to >> 3;
+    while (count < most) {
+      const at = tail & this.#mask;
+      const word = words[at >> 2];
+      const size = word >> 3;
+      if (
+        word < RECORD_HEADER || (word & 7) !== 0 ||
+        word > WORD_COPY_MAX + RECORD_HEADER ||
+        word > longest + RECORD_HEADER || at + word > capacity ||
+        next + size - 1 > target.length
+      ) break;
+      const from = at >> 3;
+      for (let i = 1; i < size; i++) target[next++] = longs[from + i];
+      tail = (tail + word) | 0;
+      lengths[count++] = word - RECORD_HEADER;
+    }
+    if (tail !== this.#tail) {
+      this.#peeked = this.#taken = 0;
+      this.#tail = tail;
+      if (((tail - this.#published) | 0) >= this.#lag) this.publish();
     }
     return count;
   }

@@ -142,6 +142,25 @@ export class RingWriterCore {
   /** Adds a record that the consumer sees after `publish`. */
   append(payload: Uint8Array): boolean {
     const length = payload.length;
+    const known = this.#sourceLongs;
+    const here = this.#head & this.#mask;
+    const end = here + length + RECORD_HEADER;
+    if (
+      payload === this.#source && known !== undefined &&
+      known.length << 3 === length && end < this.capacity &&
+      this.capacity - ((this.#head - this.#tail) | 0) >=
+        length + 2 * RECORD_HEADER &&
+      this.#words.length !== 0
+    ) {
+      // The short way of `write`, without its commit.
+      const longs = this.#longs;
+      const to = (here >> 3) + 1;
+      const count = length >> 3;
+      for (let i = 0; i < count; i++) longs[to + i] = known[i];
+      this.#put(here, length + RECORD_HEADER);
+      this.#head = (this.#head + length + RECORD_HEADER) | 0;
+      return true;
+    }
     const at = this.#claim(length);
     if (at < 0) return false;
     if (length > WORD_COPY_MAX || (length & 7) !== 0) {
