@@ -235,6 +235,12 @@ export class RingWriterCore {
   writeBytes(chunk: Uint8Array, from: number, piece: number): number {
     const end = chunk.length;
     let next = from;
+    if (this.closed) {
+      throw new Deno.errors.BadResource(
+        "Cannot write to ring: it is closed on this side",
+      );
+    }
+    this.publish(); // what was appended goes first
     while (next < end) {
       const at = this.#head & this.#mask;
       const rest = this.capacity - at;

@@ -33,11 +33,16 @@ export class Side {
         );
       }
       // A start time of 0 reads as "alive while the pid is".
-      words[this.#at + 2] = words[this.#at + 3] = 0;
+      Atomics.store(words, this.#at + 2, 0);
       if (Atomics.compareExchange(words, this.#at, seen, pid) === seen) break;
     }
-    words[this.#at + 3] = Number(startTime >> 32n);
-    words[this.#at + 2] = Number(startTime & 0xffff_ffffn) | 0;
+    // The low half last: it says that both are there.
+    Atomics.store(words, this.#at + 3, Number(startTime >> 32n));
+    Atomics.store(
+      words,
+      this.#at + 2,
+      Number(BigInt.asIntN(32, startTime)),
+    );
     Atomics.store(words, this.#at + 1, STATE_OPEN);
   }
 
@@ -62,8 +67,9 @@ export class Side {
   }
 
   #read(pid: number): ProcessIdentity {
-    const low = BigInt(this.#words[this.#at + 2] >>> 0);
-    const high = BigInt(this.#words[this.#at + 3] >>> 0);
-    return { pid, startTime: (high << 32n) | low };
+    const low = Atomics.load(this.#words, this.#at + 2) >>> 0;
+    const high = Atomics.load(this.#words, this.#at + 3) >>> 0;
+    const startTime = low === 0 ? 0n : BigInt(high) << 32n | BigInt(low);
+    return { pid, startTime };
   }
 }

@@ -92,6 +92,16 @@ export class RingWriter implements Disposable {
   }
 
   /**
+   * Writes as many of `bytes` as there is room for, cut into records as it fits:
+   * for a stream of bytes, which {@linkcode RingReader.tryReadBytes} reads.
+   *
+   * @returns How many bytes were written, from the first on.
+   */
+  tryWriteBytes(bytes: Uint8Array): number {
+    return this.#core.writeBytes(bytes, 0, this.longestRecord);
+  }
+
+  /**
    * Gives a view into the ring to write a record in place: no copy. Fill it and
    * call {@linkcode RingWriter.commit}; writing or reserving again drops it.
    *

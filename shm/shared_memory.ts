@@ -51,7 +51,9 @@ export interface CreateSharedMemoryOptions {
  * After `close` every view of it is empty (`length` 0), so that late use reads
  * nothing instead of crashing. Don't transfer its `buffer` (`transfer`,
  * `postMessage` with a transfer list): the copy would outlive that protection,
- * so a transferred segment stays mapped until the process ends.
+ * so a transferred segment stays mapped until the process ends. And don't close
+ * it while an asynchronous operation, such as a file's `read` or `write`, works
+ * on a view of it: the runtime hands the bare address to the system.
  *
  * An anonymous segment is sealed: nobody can shrink it under a reader. A named
  * one can't be sealed, so whoever may open it for writing can also truncate it,

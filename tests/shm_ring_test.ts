@@ -145,6 +145,34 @@ Deno.test("RingReader.tryReadBytes reads records as one stream", {
   assertEquals(seen, [1, 2, 3, 4, 5]);
 });
 
+Deno.test("RingWriter.tryWriteBytes and tryReadBytes carry a stream of bytes", {
+  ignore,
+}, () => {
+  for (const capacity of [64, 256, 4096]) {
+    const { memory, ring } = createRing(capacity);
+    using _ = memory;
+    using writer = ring.writer();
+    using reader = ring.reader();
+    const next = random(capacity);
+    let sent = 0;
+    let received = 0;
+    const into = new Uint8Array(300);
+    while (received < 20_000) {
+      const bytes = new Uint8Array(Math.floor(next() * 300))
+        .map((_, i) => sent + i);
+      const count = writer.tryWriteBytes(bytes);
+      assert(count <= bytes.length);
+      sent += count;
+      const part = into.subarray(0, Math.floor(next() * 300));
+      const read = reader.tryReadBytes(part);
+      for (let i = 0; i < read; i++) {
+        if (into[i] !== (received + i & 255)) throw new Error("wrong byte");
+      }
+      received += read;
+    }
+  }
+});
+
 Deno.test("Ring rejects misuse with the value and the limit", {
   ignore,
 }, () => {

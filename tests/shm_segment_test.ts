@@ -325,6 +325,22 @@ Deno.test("SharedMemory.open refuses truncated and unfinished segments", {
       Deno.errors.Busy,
       "it has no header yet",
     );
+    // A header that is whole, of a segment that was cut off behind it.
+    using memory = SharedMemory.create(uniqueName(), { size: 8192 });
+    const whole = Deno.readFileSync(`/dev/shm/${memory.name}`);
+    Deno.writeFileSync(path, whole.subarray(0, 4096));
+    assertThrows(
+      () => SharedMemory.open(name),
+      Deno.errors.InvalidData,
+      "the header says 12288 bytes, the segment holds 4096",
+    );
+    Deno.writeFileSync(path, whole.subarray(0, 100)); // and within it
+    assertThrows(
+      () => SharedMemory.open(name),
+      Deno.errors.InvalidData,
+      "expected from 128 to 4294967296 bytes, it holds 100",
+    );
+    assert(!SharedMemory.list().some((entry) => entry.name === name));
   } finally {
     Deno.removeSync(path);
   }
