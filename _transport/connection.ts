@@ -76,6 +76,11 @@ export class ByteConnection implements Connection {
   #progress = 0;
   #idleTimer: ReturnType<typeof setTimeout> | undefined;
 
+  /** What is under a connection, for who never touches its streams. */
+  static ioOf(connection: Connection): ByteIo | undefined {
+    return #io in connection ? connection.#io : undefined;
+  }
+
   constructor(io: ByteIo, options: ByteConnectionOptions) {
     this.#io = io;
     this.#options = options;
