@@ -91,6 +91,10 @@ async function survive(step: number): Promise<string> {
   const createRing = (name: "inbound" | "outbound") => {
     const ring = Ring.create(memory, place(name));
     new Int32Array(memory.buffer, 128 + PLACES[name] + 256, 1)[0] = START;
+    // What an earlier lap left looks like records: only the next word is clear.
+    const data = 128 + PLACES[name] + 512;
+    const words = new Int32Array(memory.buffer, data, CAPACITY / 4).fill(16);
+    words[START / 4] = 0;
     return ring;
   };
   const inbound = createRing("inbound");
