@@ -143,6 +143,9 @@ const TRANSPORTS = new Map<string, Transport>([
   }],
 ]);
 
+/** The schemes whose address may have a host after `//`. */
+const HOST_SCHEMES = new Set(["tcp", "tls", "nats"]);
+
 /**
  * The schemes that {@linkcode connect} knows, such as `"unix"`.
  *
@@ -250,7 +253,7 @@ function resolve(
   if (rest === "" && scheme !== "stdio") {
     throw new TypeError(`${what}: nothing follows ${scheme}:`);
   }
-  if (/^\/\/[^/]/.test(rest) && scheme !== "tcp" && scheme !== "tls") {
+  if (/^\/\/[^/]/.test(rest) && !HOST_SCHEMES.has(scheme)) {
     throw new TypeError(
       `${what}: a host stands after //, write ${scheme}:/path or ` +
         `${scheme}:///path`,

@@ -23,22 +23,32 @@ const ROUND_TRIPS = 10_000;
 const SMALL = { size: 64, count: 500_000 };
 const LARGE = { size: 64 << 10, count: 4_000 };
 
-/** Measures over `connection`, whose peer is the worker; closes it. */
-export async function measureRates(connection: Connection): Promise<Rates> {
+/**
+ * Measures over `connection`, whose peer is the worker; closes it. With `share`
+ * below 1, so much less is sent.
+ */
+export async function measureRates(
+  connection: Connection,
+  share = 1,
+): Promise<Rates> {
+  const trips = Math.ceil(ROUND_TRIPS * share);
+  const [smallCount, largeCount] = [SMALL, LARGE].map(({ count }) =>
+    Math.ceil(count * share)
+  );
   await using peer = openChannel<Uint8Array | number>(connection);
   await peer.send({ kind: "mode", mode: "echo" });
-  await roundTrips(peer, WARM_UP);
-  const times = (await roundTrips(peer, ROUND_TRIPS)).sort();
+  await roundTrips(peer, Math.ceil(WARM_UP * share));
+  const times = (await roundTrips(peer, trips)).sort();
 
   await peer.send({ kind: "mode", mode: "count" });
-  await oneWay(peer, SMALL.size, SMALL.count / 10);
-  const small = await oneWay(peer, SMALL.size, SMALL.count);
-  const large = await oneWay(peer, LARGE.size, LARGE.count);
+  await oneWay(peer, SMALL.size, Math.ceil(smallCount / 10));
+  const small = await oneWay(peer, SMALL.size, smallCount);
+  const large = await oneWay(peer, LARGE.size, largeCount);
   return {
-    p50: times[ROUND_TRIPS / 2] * 1000,
-    p99: times[ROUND_TRIPS * 0.99] * 1000,
-    messages: SMALL.count / small,
-    megabytes: LARGE.size * LARGE.count / large / 1e6,
+    p50: times[Math.floor(trips / 2)] * 1000,
+    p99: times[Math.floor(trips * 0.99)] * 1000,
+    messages: smallCount / small,
+    megabytes: LARGE.size * largeCount / large / 1e6,
   };
 }
 

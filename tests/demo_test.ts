@@ -11,7 +11,7 @@ Deno.test("demo gets equal answers over every transport", async () => {
   await Deno.writeFile(`${directory.path}/below/b`, new Uint8Array(100_000));
   const script = new URL("../demo/main.ts", import.meta.url).pathname;
   const { code, stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", script, directory.path],
+    args: ["run", "-A", script, "--quick", directory.path],
     stderr: "inherit",
     env: { NO_COLOR: "1" },
   }).output();
