@@ -40,6 +40,29 @@ export interface WaitOptions {
   timeout?: number;
 }
 
+/**
+ * How long each kind of wait may last, in milliseconds. `Infinity` waits without
+ * end. One object serves `connect`, `channel` and what stands on them: each takes
+ * the members that concern it, and their defaults are told there. Time is
+ * monotonic: setting the clock changes nothing.
+ */
+export interface Timeouts {
+  /** Making a connection, with its greetings. */
+  connect?: number;
+  /** Silence from the peer, after which a connection counts as lost. */
+  idle?: number;
+  /** One `send`. */
+  send?: number;
+  /** One `receive`. */
+  receive?: number;
+  /** A frame that has begun and is not whole. */
+  partialFrame?: number;
+  /** A message and its answer together. */
+  exchange?: number;
+  /** `close`, without anything moving. */
+  close?: number;
+}
+
 /** An open connection between two programs: a {@linkcode Duplex} with an end. */
 export interface Connection extends Duplex, AsyncDisposable {
   /** This side's address, such as `"unix:/run/a.sock"`. */

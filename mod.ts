@@ -41,6 +41,7 @@ export * from "./choose.ts";
 export * from "./duplex.ts";
 export * from "./measure.ts";
 export * from "./shm/mod.ts";
+export * from "./delivery/mod.ts";
 export * from "./framing/mod.ts";
 export * from "./nats/mod.ts";
 export * from "./observe/mod.ts";

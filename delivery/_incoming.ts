@@ -1,0 +1,233 @@
+// The receiving half of a session.
+
+import type { WaitOptions } from "../duplex.ts";
+import type { Codec } from "../framing/codec.ts";
+import type { FrameError } from "../framing/frame_error.ts";
+import { invalidMessage } from "../framing/_invalid_message.ts";
+import type { Check } from "../framing/_validate.ts";
+import { WaitList } from "../framing/_wait_list.ts";
+import { ProtocolError } from "./delivery_error.ts";
+import type { Window } from "./window.ts";
+
+/** What an {@linkcode Incoming} is made of. */
+export interface IncomingParts<In> {
+  codec: Codec<unknown>;
+  check: Check<In> | undefined;
+  onInvalid: ((error: FrameError) => void) | undefined;
+  /** What the peer may send before it is acknowledged. */
+  window: Required<Window>;
+  /** Whether a message counts when it was taken, or when the next is asked for. */
+  whenHandled: boolean;
+  /** There is more to acknowledge: at once, or when it is convenient. */
+  onSettled: (urgent: boolean) => void;
+}
+
+/** Told apart from every message. */
+export const NOTHING = Symbol("nothing");
+
+/**
+ * Holds the messages that arrived until the application takes them, and counts
+ * them: arrived, settled, and acknowledged to the peer. What arrived and is not
+ * acknowledged never exceeds the window.
+ */
+export class Incoming<In> {
+  /** The number of the next message to arrive. */
+  expected = 0;
+  /** All before this one are the application's: the peer may forget them. */
+  settled = 0;
+  /** All before this one were acknowledged. */
+  acknowledged = 0;
+  duplicates = 0;
+  /** Why no more messages come, once none do. */
+  end: unknown;
+  #parts: IncomingParts<In>;
+  #whenHandled: boolean;
+  #queue: (Uint8Array | undefined)[] = [];
+  #head = 0;
+  #tail = 0;
+  #waiting = new WaitList<In, undefined>();
+  /** Bytes that arrived and are not acknowledged, and those settled of them. */
+  #heldBytes = 0;
+  #settledBytes = 0;
+  /** Messages, and their bytes, that are taken and not settled. */
+  #taken = 0;
+  #takenBytes = 0;
+  /** Messages in the queue from a session that is no more. */
+  #stale = 0;
+
+  constructor(parts: IncomingParts<In>) {
+    this.#parts = parts;
+    this.#whenHandled = parts.whenHandled;
+  }
+
+  /** From now on, what was taken counts when it is handled. */
+  holdUntilHandled(): void {
+    this.#whenHandled = true;
+  }
+
+  /** The number of the message that was taken last. */
+  get last(): number {
+    return this.settled + this.#taken - 1;
+  }
+
+  /** Takes the next message from the wire. Throws where it can't be that. */
+  push(payload: Uint8Array, sequence: number): void {
+    const ahead = (sequence - this.expected) | 0;
+    if (ahead < 0) {
+      this.duplicates++;
+      this.#parts.onSettled(true); // the peer may have missed it
+      return;
+    }
+    if (ahead > 0) throw this.gap(this.expected + ahead);
+    const { maxMessages, maxBytes } = this.#parts.window;
+    if (
+      this.expected - this.acknowledged >= maxMessages ||
+      this.#heldBytes >= maxBytes
+    ) {
+      throw new ProtocolError(
+        `Cannot receive message ${this.expected}: the peer exceeds its window ` +
+          `of ${maxMessages} messages or ${maxBytes} bytes`,
+        { code: "window" },
+      );
+    }
+    this.expected++;
+    this.#heldBytes += payload.length;
+    if (this.end !== undefined) return; // nobody takes it: no acknowledgement
+    this.#queue[this.#tail++] = payload;
+    while (this.#waiting.size > 0) {
+      const item = this.take();
+      if (item === NOTHING) return;
+      this.#waiting.shift()!.resolve(
+        item instanceof Promise || item instanceof Refused
+          ? this.#receiveRefusable(item)
+          : item,
+      );
+    }
+  }
+
+  /** The error of messages that are missing before `sequence`. */
+  gap(sequence: number): ProtocolError {
+    return new ProtocolError(
+      `Cannot receive message ${sequence}: message ${this.expected} is missing`,
+      { code: "gap" },
+    );
+  }
+
+  /** The next payload that is here. */
+  #takePayload(): Uint8Array | undefined {
+    if (this.#head === this.#tail) return undefined;
+    const payload = this.#queue[this.#head]!;
+    this.#queue[this.#head++] = undefined;
+    if (this.#head === this.#tail) this.#head = this.#tail = 0;
+    if (this.#stale > 0) {
+      this.#stale--;
+      return payload;
+    }
+    this.#taken++;
+    this.#takenBytes += payload.length;
+    if (!this.#whenHandled) this.settle();
+    return payload;
+  }
+
+  /**
+   * The next message that is here, what refused it, a promise of either where
+   * the check is async, or `NOTHING`.
+   */
+  take(): In | Refused | Promise<In | Refused> | typeof NOTHING {
+    for (;;) {
+      const payload = this.#takePayload();
+      if (payload === undefined) return NOTHING;
+      const { codec, check, onInvalid } = this.#parts;
+      try {
+        const message = codec.decode(payload);
+        if (check === undefined) return message as In;
+        const checked = check(message);
+        if (!(checked instanceof Promise)) return checked;
+        return checked.catch((error) =>
+          new Refused(invalidMessage("decode", error))
+        );
+      } catch (thrown) {
+        const error = invalidMessage("decode", thrown);
+        if (onInvalid === undefined) return new Refused(error);
+        onInvalid(error);
+      }
+    }
+  }
+
+  receive(options?: WaitOptions): Promise<In> {
+    if (options?.signal?.aborted) return Promise.reject(options.signal.reason);
+    if (this.#taken > 0) this.settle();
+    const item = this.take();
+    if (item !== NOTHING) {
+      return item instanceof Promise || item instanceof Refused
+        ? this.#receiveRefusable(item, options)
+        : Promise.resolve(item);
+    }
+    if (this.end !== undefined) return Promise.reject(this.end);
+    return this.#waiting.add("Cannot receive", undefined, options);
+  }
+
+  async #receiveRefusable(
+    item: Refused | Promise<In | Refused>,
+    options?: WaitOptions,
+  ): Promise<In> {
+    const value = await item;
+    if (!(value instanceof Refused)) return value;
+    if (this.#parts.onInvalid === undefined || item === value) {
+      throw value.error;
+    }
+    this.#parts.onInvalid(value.error);
+    return this.receive(options);
+  }
+
+  get isEmpty(): boolean {
+    return this.#head === this.#tail;
+  }
+
+  /** Counts what was taken as the application's. */
+  settle(): void {
+    if (this.#taken === 0) return;
+    this.settled += this.#taken;
+    this.#settledBytes += this.#takenBytes;
+    this.#taken = this.#takenBytes = 0;
+    const { maxMessages, maxBytes } = this.#parts.window;
+    this.#parts.onSettled(
+      4 * (this.settled - this.acknowledged) >= maxMessages ||
+        4 * this.#settledBytes >= maxBytes,
+    );
+  }
+
+  /** Notes that the peer is told now. Returns what to tell. */
+  acknowledge(): number {
+    this.acknowledged = this.settled;
+    this.#heldBytes -= this.#settledBytes;
+    this.#settledBytes = 0;
+    return this.acknowledged;
+  }
+
+  /** Goes on with other numbers. What waits in the queue stays. */
+  restart(sequence: number): void {
+    this.#stale = this.#tail - this.#head;
+    this.expected = this.settled = this.acknowledged = sequence;
+    this.#heldBytes = this.#settledBytes = 0;
+    this.#taken = this.#takenBytes = 0;
+  }
+
+  /** No more messages come after those that are here. */
+  finish(reason: unknown): void {
+    this.end ??= reason;
+    this.#waiting.rejectAll(this.end);
+  }
+
+  /** Ends it from this side. What is here is dropped. */
+  stop(reason: unknown): void {
+    this.#queue = [];
+    this.#head = this.#tail = this.#stale = 0;
+    this.finish(reason);
+  }
+}
+
+/** A message that was refused, in its place. */
+export class Refused {
+  constructor(readonly error: FrameError) {}
+}

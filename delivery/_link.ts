@@ -1,0 +1,212 @@
+// One connection under a session: frames in, bytes out, and signs of life.
+
+import {
+  type Connection,
+  ConnectionClosedError,
+  type Duplex,
+} from "../duplex.ts";
+import { timeoutError } from "../_async/wait.ts";
+import { FrameError } from "../framing/frame_error.ts";
+import { HeaderDecoder } from "../framing/_header_decoder.ts";
+import { CHECKSUM_BYTES, FrameHeader, Kind, verify } from "./_wire.ts";
+
+/** Who a {@linkcode Link} works for: a greeting first, then a session. */
+export interface LinkOwner {
+  /** `sequence` is the low 32 bits of the message's number. */
+  onData(payload: Uint8Array, sequence: number): void;
+  /** Any other frame. What these two throw ends the link. */
+  onControl(kind: number, payload: Uint8Array): void;
+  /** What to write next. */
+  fill(): Uint8Array | undefined;
+  /** Nothing came for half of the idle timeout. */
+  onSilence(): void;
+  /** Called once, where the link did not end by `abort` or `close`. */
+  onLost(error: unknown): void;
+}
+
+/** What bounds a link's waits, in milliseconds. */
+export interface LinkTimeouts {
+  idle: number;
+  partialFrame: number;
+  close: number;
+}
+
+const MAX_TIMER = 2 ** 31 - 1;
+
+/** Reads and writes one duplex until it breaks. */
+export class Link {
+  owner: LinkOwner;
+  #duplex: Duplex & Partial<Connection>;
+  #timeouts: LinkTimeouts;
+  #header = new FrameHeader();
+  #decoder = new HeaderDecoder(this.#header, {
+    maxFrameLength: Number.MAX_SAFE_INTEGER, // the header knows the bounds
+  });
+  #reader: ReadableStreamDefaultReader<Uint8Array>;
+  #writer: WritableStreamDefaultWriter<Uint8Array>;
+  #checksums = false;
+  #over = false;
+  #closing = false;
+  #scheduled = false;
+  #writing: Promise<void> | undefined;
+  #ticks: ReturnType<typeof setInterval> | undefined;
+  /** Raised by what the timer watches for. */
+  #heard = false;
+  #wasWhole = false;
+  #silent = 0;
+  #partial = 0;
+
+  constructor(
+    duplex: Duplex,
+    owner: LinkOwner,
+    timeouts: LinkTimeouts,
+  ) {
+    this.owner = owner;
+    this.#duplex = duplex;
+    this.#timeouts = timeouts;
+    this.#reader = duplex.readable.getReader();
+    try {
+      this.#writer = duplex.writable.getWriter();
+    } catch (error) {
+      this.#reader.releaseLock();
+      throw error;
+    }
+    this.#reader.closed.catch(() => {}); // the reads tell
+    this.#writer.closed.catch((error) => this.#lose(error));
+    this.#watch();
+    this.#run();
+  }
+
+  get isOver(): boolean {
+    return this.#over;
+  }
+
+  /** Lets data in, once the greetings are exchanged. */
+  allowData(maxFrameLength: number, checksums: boolean): void {
+    this.#checksums = checksums;
+    this.#header.maxData = maxFrameLength + (checksums ? CHECKSUM_BYTES : 0);
+  }
+
+  /** There may be something to write. What comes in one turn goes together. */
+  wake(): void {
+    if (this.#scheduled || this.#writing !== undefined || this.#over) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      if (this.#writing === undefined) this.#writing = this.#pump();
+    });
+  }
+
+  async #pump(): Promise<void> {
+    try {
+      while (!this.#over) {
+        const chunk = this.owner.fill();
+        if (chunk === undefined) break;
+        await this.#writer.write(chunk);
+      }
+      this.#writing = undefined;
+    } catch (error) {
+      this.#lose(error);
+    }
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (!this.#over) {
+        const { done, value } = await this.#reader.read();
+        if (this.#over) return;
+        if (done) {
+          this.#decoder.end();
+          throw new ConnectionClosedError(
+            "Cannot receive: the peer ended the connection",
+            { code: "lost" },
+          );
+        }
+        this.#heard = true;
+        this.#decoder.push(value, this.#onFrame);
+      }
+    } catch (error) {
+      this.#lose(error);
+    }
+  }
+
+  #onFrame = (frame: Uint8Array): void => {
+    if (this.#over) return;
+    this.#wasWhole = true;
+    const header = this.#header;
+    if (header.kind === Kind.Data) {
+      const payload = this.#checksums ? verify(header, frame) : frame;
+      this.owner.onData(payload, header.sequence);
+    } else {
+      this.owner.onControl(header.kind, verify(header, frame));
+    }
+  };
+
+  /** One timer watches over silence and frames that stay partial. */
+  #watch(): void {
+    const { idle, partialFrame } = this.#timeouts;
+    const period = Math.ceil(Math.min(idle, partialFrame) / 2);
+    if (period > MAX_TIMER) return;
+    this.#ticks = setInterval(() => {
+      this.#silent = this.#heard ? 0 : this.#silent + period;
+      this.#partial = this.#wasWhole || this.#decoder.buffered === 0
+        ? 0
+        : this.#partial + period;
+      this.#heard = this.#wasWhole = false;
+      if (this.#partial >= partialFrame) this.#lose(this.#tooSlow());
+      else if (this.#silent >= idle) {
+        this.#lose(timeoutError("No byte from the peer", idle));
+      } else if (2 * this.#silent >= idle) this.owner.onSilence();
+    }, period);
+  }
+
+  #tooSlow(): FrameError {
+    return new FrameError(
+      `Cannot decode frame: it was not whole within partialFrame ` +
+        `${this.#timeouts.partialFrame} ms`,
+      { code: "timeout" },
+    );
+  }
+
+  #lose(error: unknown): void {
+    if (this.#over) return;
+    this.abort(error);
+    if (!this.#closing) this.owner.onLost(error);
+  }
+
+  /** Ends it now. Its owner hears nothing more. */
+  abort(reason?: unknown): void {
+    if (this.#over) return;
+    this.#over = true;
+    clearInterval(this.#ticks);
+    const error = reason ?? new ConnectionClosedError(
+      "Cannot use the connection: it was closed on this side",
+      { code: "closed" },
+    );
+    this.#reader.cancel(error).catch(() => {});
+    this.#writer.abort(error).catch(() => {});
+    this.#duplex.abort?.(error);
+  }
+
+  /** Writes what there still is, then ends it in order. */
+  async close(): Promise<void> {
+    if (this.#over || this.#closing) return;
+    this.#closing = true;
+    const timer = setTimeout(
+      () => this.abort(),
+      Math.min(this.#timeouts.close, MAX_TIMER),
+    );
+    try {
+      if (this.#scheduled) await Promise.resolve();
+      await this.#writing;
+      if (this.#over) return;
+      const { close, closed, abort } = this.#duplex;
+      if (close && closed && abort) await close.call(this.#duplex);
+      else await this.#writer.close();
+    } catch { // it was on its way out
+    } finally {
+      clearTimeout(timer);
+      this.abort();
+    }
+  }
+}

@@ -1,0 +1,11 @@
+/**
+ * Messages that arrive, over connections that come and go.
+ *
+ * @module
+ */
+export * from "./delivery_error.ts";
+export * from "./reliable_channel.ts";
+export * from "./reliable_listener.ts";
+export * from "./reliable_types.ts";
+export * from "./session_store.ts";
+export type { Window } from "./window.ts";
