@@ -1,6 +1,10 @@
 // The side of a reliable channel that connects.
 
-import { type Connection, ConnectionClosedError, type Duplex } from "../duplex.ts";
+import {
+  type Connection,
+  ConnectionClosedError,
+  type Duplex,
+} from "../duplex.ts";
 import { within } from "../_async/wait.ts";
 import { ProtocolError } from "./delivery_error.ts";
 import { Greeter } from "./_greeter.ts";
@@ -149,7 +153,9 @@ function toError(payload: Uint8Array): Error {
 }
 
 function toLoss(error: unknown): unknown {
-  if (error instanceof ConnectionClosedError || error instanceof ProtocolError) {
+  if (
+    error instanceof ConnectionClosedError || error instanceof ProtocolError
+  ) {
     return error;
   }
   return new ConnectionClosedError(

@@ -93,21 +93,27 @@ export class Link {
     this.#scheduled = true;
     queueMicrotask(() => {
       this.#scheduled = false;
-      if (this.#writing === undefined) this.#writing = this.#pump();
+      if (this.#writing !== undefined || this.#over) return;
+      try {
+        const chunk = this.owner.fill();
+        if (chunk !== undefined) this.#writing = this.#pump(chunk);
+      } catch (error) {
+        this.#lose(error);
+      }
     });
   }
 
-  async #pump(): Promise<void> {
+  async #pump(first: Uint8Array): Promise<void> {
     try {
-      while (!this.#over) {
-        const chunk = this.owner.fill();
-        if (chunk === undefined) break;
+      let chunk: Uint8Array | undefined = first;
+      while (chunk !== undefined && !this.#over) {
         await this.#writer.write(chunk);
+        chunk = this.owner.fill();
       }
-      this.#writing = undefined;
     } catch (error) {
       this.#lose(error);
     }
+    this.#writing = undefined;
   }
 
   async #run(): Promise<void> {

@@ -39,7 +39,10 @@ export class Reconnector {
   constructor(parts: ReconnectorParts) {
     const { options = {} } = parts;
     this.#parts = parts;
-    this.#retry = resolveRetry({ ...options, retries: options.retries ?? RETRIES });
+    this.#retry = resolveRetry({
+      ...options,
+      retries: options.retries ?? RETRIES,
+    });
     this.#isTransient = options.isTransient ?? isTransient;
   }
 
@@ -54,7 +57,9 @@ export class Reconnector {
         // One that is accepted and cut each time is no better than one refused.
         if (useful) attempts = 0;
         else if (attempts > this.#retry.retries) {
-          throw new Error("Cannot stay connected: each connection ended at once");
+          throw new Error(
+            "Cannot stay connected: each connection ended at once",
+          );
         }
       } catch (error) {
         if (signal.aborted) return;

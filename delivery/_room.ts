@@ -35,6 +35,11 @@ export class Room {
     this.maxBytes = Math.min(maxBytes, this.#own.maxBytes);
   }
 
+  /** Lets nobody in until the peer's window is known. */
+  hold(): void {
+    this.maxMessages = 0;
+  }
+
   get waiting(): number {
     return this.#waiting.size;
   }

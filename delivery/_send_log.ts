@@ -186,7 +186,11 @@ export class SendLog {
 
   #drop(): void {
     this.#slabs = [];
-    this.#head = this.#cursor = this.#at = this.#flight = 0;
+    this.#head =
+      this.#cursor =
+      this.#at =
+      this.#flight =
+        0;
   }
 
   /** Goes on with the numbers from `sequence`, where nothing is held. */

@@ -164,6 +164,11 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
     }
   }
 
+  /** Accepts no message before the first connection. */
+  hold(): void {
+    this.#room.hold();
+  }
+
   setId(id: Uint8Array): void {
     this.id = id;
     this.sessionId = id.toHex();
@@ -171,10 +176,12 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
 
   /** Goes on over this link, whose peer said `greeting`; writes `first` first. */
   attach(link: Link, greeting: Greeting, first?: Uint8Array): void {
-    this.detach(new ConnectionClosedError(
-      "Cannot use the connection: the session goes on over another",
-      { code: "closed" },
-    ));
+    this.detach(
+      new ConnectionClosedError(
+        "Cannot use the connection: the session goes on over another",
+        { code: "closed" },
+      ),
+    );
     const { log } = this;
     this.#connections++;
     this.#room.setPeer(greeting);
@@ -215,7 +222,9 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
     if (kind === Kind.Status || kind === Kind.Ping) {
       const { sent, acknowledged } = decodeStatus(payload);
       if (sent > this.incoming.expected) throw this.incoming.gap(sent);
-      if (acknowledged > this.log.read) throw this.#desynchronised(acknowledged);
+      if (acknowledged > this.log.read) {
+        throw this.#desynchronised(acknowledged);
+      }
       this.#acknowledged(acknowledged);
       if (kind === Kind.Ping) {
         this.#statusDue = true;
@@ -477,14 +486,18 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
       this.#append(payload);
       const sequence = this.log.next - 1;
       const left = Math.max(0, timeout - (performance.now() - start));
-      outcome = this.#outcomes.within(sequence, { signal, timeout: left }, () =>
-        undelivered(
-          signal?.aborted
-            ? signal.reason
-            : timeoutError("Cannot send", timeout),
-          sequence < this.written,
-          sequence,
-        ));
+      outcome = this.#outcomes.within(
+        sequence,
+        { signal, timeout: left },
+        () =>
+          undelivered(
+            signal?.aborted
+              ? signal.reason
+              : timeoutError("Cannot send", timeout),
+            sequence < this.written,
+            sequence,
+          ),
+      );
       outcome.catch(() => {}); // awaited below, perhaps a turn later
     };
     if (this.#room.isOpen) append(payload);

@@ -110,7 +110,10 @@ export class SessionTable<In, Out> implements ReliableListener<In, Out> {
     if (
       this.#closing !== undefined || this.#greeting.size >= this.#maxSessions
     ) {
-      const error = new Refused(Refusal.Busy, "too many clients connect at once");
+      const error = new Refused(
+        Refusal.Busy,
+        "too many clients connect at once",
+      );
       connection.abort?.(error);
       return this.#report(error);
     }
@@ -159,16 +162,19 @@ export class SessionTable<In, Out> implements ReliableListener<In, Out> {
     }
     const { session } = known ?? this.#add(hello, identity);
     session.checkGreeting(hello);
-    session.detach(new ConnectionClosedError(
-      "Cannot use the connection: its client has come back by another",
-      { code: "closed" },
-    ));
+    session.detach(
+      new ConnectionClosedError(
+        "Cannot use the connection: its client has come back by another",
+        { code: "closed" },
+      ),
+    );
     const welcome = encodeGreeting(
       Kind.Welcome,
       session.greeting(known ? Flag.Resume : 0),
     );
     clearTimeout(this.#entries.get(session.sessionId)?.expiry);
     session.attach(greeter.link, hello, welcome);
+    this.#greeting.delete(greeter);
     if (known === undefined) this.#hand(session);
   }
 
@@ -194,7 +200,9 @@ export class SessionTable<In, Out> implements ReliableListener<In, Out> {
       if (handled !== undefined && !this.#entries.has(name)) {
         this.#checkRoom();
         checkInteger("store.load's count", handled, 0);
-        const session = this.#createSession((hello.flags & Flag.Checksum) !== 0);
+        const session = this.#createSession(
+          (hello.flags & Flag.Checksum) !== 0,
+        );
         session.incoming.restart(handled);
         session.log.restart(hello.received);
         hello.acknowledged = hello.received; // what was sent before is gone

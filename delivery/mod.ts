@@ -3,6 +3,7 @@
  *
  * @module
  */
+export * from "./credit_channel.ts";
 export * from "./delivery_error.ts";
 export * from "./reliable_channel.ts";
 export * from "./reliable_listener.ts";
