@@ -42,6 +42,9 @@ export class Incoming<In> {
   end: unknown;
   #parts: IncomingParts<In>;
   #whenHandled: boolean;
+  /** So much is acknowledged at once: a quarter of the window. */
+  #manyMessages: number;
+  #manyBytes: number;
   #queue: (Uint8Array | undefined)[] = [];
   #head = 0;
   #tail = 0;
@@ -58,6 +61,8 @@ export class Incoming<In> {
   constructor(parts: IncomingParts<In>) {
     this.#parts = parts;
     this.#whenHandled = parts.whenHandled;
+    this.#manyMessages = Math.ceil(parts.window.maxMessages / 4);
+    this.#manyBytes = Math.ceil(parts.window.maxBytes / 4);
   }
 
   /** From now on, what was taken counts when it is handled. */
@@ -99,7 +104,7 @@ export class Incoming<In> {
       if (item === NOTHING) return;
       this.#waiting.shift()!.resolve(
         item instanceof Promise || item instanceof Refused
-          ? this.#receiveRefusable(item)
+          ? this.open(item)
           : item,
       );
     }
@@ -160,14 +165,15 @@ export class Incoming<In> {
     const item = this.take();
     if (item !== NOTHING) {
       return item instanceof Promise || item instanceof Refused
-        ? this.#receiveRefusable(item, options)
+        ? this.open(item, options)
         : Promise.resolve(item);
     }
     if (this.end !== undefined) return Promise.reject(this.end);
     return this.#waiting.add("Cannot receive", undefined, options);
   }
 
-  async #receiveRefusable(
+  /** The message of an item that may be refused. */
+  async open(
     item: Refused | Promise<In | Refused>,
     options?: WaitOptions,
   ): Promise<In> {
@@ -190,10 +196,9 @@ export class Incoming<In> {
     this.settled += this.#taken;
     this.#settledBytes += this.#takenBytes;
     this.#taken = this.#takenBytes = 0;
-    const { maxMessages, maxBytes } = this.#parts.window;
     this.#parts.onSettled(
-      4 * (this.settled - this.acknowledged) >= maxMessages ||
-        4 * this.#settledBytes >= maxBytes,
+      this.settled - this.acknowledged >= this.#manyMessages ||
+        this.#settledBytes >= this.#manyBytes,
     );
   }
 

@@ -551,15 +551,27 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
 
   [Symbol.asyncIterator](): AsyncIterator<In> {
     return {
-      next: () =>
-        this.receive().then(
-          (value) => ({ done: false, value }),
-          (error) => {
-            if (isCleanEnd(error)) return { done: true, value: undefined };
-            throw error;
-          },
-        ),
+      next: () => {
+        this.incoming.settle();
+        const item = this.incoming.take();
+        if (!(item instanceof Promise || item instanceof Refused)) {
+          if (item !== NOTHING) {
+            return Promise.resolve({ done: false, value: item });
+          }
+        } else return this.#next(this.incoming.open(item));
+        return this.#next(this.receive());
+      },
     };
+  }
+
+  #next(received: Promise<In>): Promise<IteratorResult<In>> {
+    return received.then(
+      (value) => ({ done: false, value }),
+      (error) => {
+        if (isCleanEnd(error)) return { done: true, value: undefined };
+        throw error;
+      },
+    );
   }
 
   async handle(
