@@ -1,4 +1,4 @@
-import type { Connection, Listener, WaitOptions } from "./duplex.ts";
+import type { Connection, Listener, Timeouts, WaitOptions } from "./duplex.ts";
 import { describe } from "./_async/check.ts";
 import type { ByteStreamOptions } from "./_transport/options.ts";
 import type { RetryOptions } from "./_transport/retry.ts";
@@ -41,6 +41,11 @@ export interface ConnectOptions extends WaitOptions, ByteStreamOptions {
    * @default {false}
    */
   retry?: RetryOptions | boolean;
+  /**
+   * `connect`, `idle` and `close` in one object, in the place of `timeout`,
+   * `idleTimeout` and `closeTimeout`, that `channel` takes as well.
+   */
+  timeouts?: Timeouts;
   /** For `unix:` addresses only. */
   unix?: Omit<ConnectUnixOptions, "path">;
   /** For `shm:` addresses only. */
@@ -61,6 +66,8 @@ export interface ConnectOptions extends WaitOptions, ByteStreamOptions {
 
 /** Options of {@linkcode listen}, arranged as {@linkcode ConnectOptions} are. */
 export interface ListenOptions extends ByteStreamOptions {
+  /** `idle` and `close` in one object, in the place of `idleTimeout` and `closeTimeout`. */
+  timeouts?: Timeouts;
   /** For `unix:` addresses only. */
   unix?: Omit<ListenUnixOptions, "path">;
   /** For `shm:` addresses only. */
@@ -194,7 +201,13 @@ export async function connect(
   options: ConnectOptions = {},
 ): Promise<Connection> {
   const { transport, rest } = resolve("connect to", address);
-  return await transport.connect(rest, options);
+  const { timeouts = {}, ...others } = options;
+  return await transport.connect(rest, {
+    ...others,
+    timeout: timeouts.connect ?? others.timeout,
+    idleTimeout: timeouts.idle ?? others.idleTimeout,
+    closeTimeout: timeouts.close ?? others.closeTimeout,
+  });
 }
 
 /**
@@ -229,7 +242,12 @@ export async function listen(
         `can only be connected to`,
     );
   }
-  return await transport.listen(rest, options);
+  const { timeouts = {}, ...others } = options;
+  return await transport.listen(rest, {
+    ...others,
+    idleTimeout: timeouts.idle ?? others.idleTimeout,
+    closeTimeout: timeouts.close ?? others.closeTimeout,
+  });
 }
 
 function resolve(

@@ -50,6 +50,8 @@ export interface SessionParts {
   store?: SessionStore;
   /** The link is gone: the client makes another, the server waits for one. */
   onDetached?: (error: unknown) => void;
+  /** Called once, when the peer has shown that it knows of the session. */
+  onConfirmed?: () => void;
   /** Called once, when the session is over. */
   onOver?: () => void;
 }
@@ -71,6 +73,8 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
   id: Uint8Array = new Uint8Array(ID_BYTES);
   sessionId = "";
   state: DeliveryState = "connecting";
+  /** Whether anything came from the peer but its greeting. */
+  isConfirmed = false;
   /** All before this one were written to some connection. */
   written = 0;
 
@@ -192,7 +196,9 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
     this.#chunk = first;
     link.owner = this;
     link.allowData(this.maxFrameLength, this.checksum);
-    this.#statusDue = this.incoming.settled > this.incoming.acknowledged;
+    // A client confirms that it knows its session.
+    this.#statusDue = this.#parts.isClient ||
+      this.incoming.settled > this.incoming.acknowledged;
     this.#endDue = this.#ending !== undefined;
     this.state = "connected";
     this.#room.admit();
@@ -215,10 +221,17 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
   }
 
   onData(payload: Uint8Array, sequence: number): void {
+    if (!this.isConfirmed) this.#confirm();
     this.incoming.push(payload, sequence);
   }
 
+  #confirm(): void {
+    this.isConfirmed = true;
+    this.#parts.onConfirmed?.();
+  }
+
   onControl(kind: number, payload: Uint8Array): void {
+    if (!this.isConfirmed) this.#confirm();
     if (kind === Kind.Status || kind === Kind.Ping) {
       const { sent, acknowledged } = decodeStatus(payload);
       if (sent > this.incoming.expected) throw this.incoming.gap(sent);

@@ -175,7 +175,6 @@ export class SessionTable<In, Out> implements ReliableListener<In, Out> {
     clearTimeout(this.#entries.get(session.sessionId)?.expiry);
     session.attach(greeter.link, hello, welcome);
     this.#greeting.delete(greeter);
-    if (known === undefined) this.#hand(session);
   }
 
   async #identify(connection: Duplex & Partial<Connection>): Promise<string> {
@@ -208,7 +207,6 @@ export class SessionTable<In, Out> implements ReliableListener<In, Out> {
         hello.acknowledged = hello.received; // what was sent before is gone
         session.checkGreeting(hello);
         this.#enter(session, hello.id, identity);
-        this.#hand(session);
       }
     }
     const entry = this.#entries.get(name);
@@ -246,6 +244,8 @@ export class SessionTable<In, Out> implements ReliableListener<In, Out> {
       checksum,
       store: this.#options.store,
       onDetached: () => this.#expire(session),
+      // Before that, the client may not know of it, and ask for another.
+      onConfirmed: () => this.#hand(session),
       onOver: () => this.#remove(session),
     });
     return session;
@@ -281,11 +281,12 @@ export class SessionTable<In, Out> implements ReliableListener<In, Out> {
         ),
         { keepReceived: true },
       );
+    const timeout = session.isConfirmed
+      ? this.#sessionTimeout
+      : Math.min(this.#sessionTimeout, this.#timeouts.connect);
     clearTimeout(entry.expiry);
     if (this.#closing !== undefined) expire();
-    else if (this.#sessionTimeout <= MAX_TIMER) {
-      entry.expiry = setTimeout(expire, this.#sessionTimeout);
-    }
+    else if (timeout <= MAX_TIMER) entry.expiry = setTimeout(expire, timeout);
   }
 
   #remove(session: Session<In, Out>): void {

@@ -5,6 +5,8 @@
  */
 export * from "./credit_channel.ts";
 export * from "./delivery_error.ts";
+export * from "./exchange.ts";
+export * from "./reconnecting_channel.ts";
 export * from "./reliable_channel.ts";
 export * from "./reliable_listener.ts";
 export * from "./reliable_types.ts";

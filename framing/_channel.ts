@@ -1,4 +1,4 @@
-import type { Connection, Duplex, WaitOptions } from "../duplex.ts";
+import type { Connection, Duplex, Timeouts, WaitOptions } from "../duplex.ts";
 import { checkInteger } from "../_async/check.ts";
 import { checkTimeout, timeoutError, within } from "../_async/wait.ts";
 import type { Channel, ChannelOptions } from "./channel_types.ts";
@@ -25,6 +25,7 @@ const NO_OPTIONS: WaitOptions = {};
 /** The {@linkcode Channel} over any duplex. */
 export class DuplexChannel<In, Out> implements Channel<In, Out> {
   readonly closed: Promise<void>;
+  readonly timeouts: Timeouts;
   #duplex: Duplex & Partial<Connection>;
   #reader: ReadableStreamDefaultReader<Uint8Array>;
   #writer: WritableStreamDefaultWriter<Uint8Array>;
@@ -35,7 +36,8 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
   #checkOut: Check<Out> | undefined;
   /** Async checks of messages to send, in their order. */
   #checks: Promise<unknown> | undefined;
-  #timeout: number;
+  #sendTimeout: number;
+  #receiveTimeout: number;
   #closeTimeout: number;
   #done = Promise.withResolvers<void>();
   #over = false;
@@ -53,12 +55,21 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
       validate = {},
       highWaterMark = HIGH_WATER_MARK,
       timeout = Infinity,
-      partialFrameTimeout = PARTIAL_FRAME_TIMEOUT,
-      closeTimeout = CLOSE_TIMEOUT,
+      timeouts = {},
     } = options;
+    const {
+      send = timeout,
+      receive = timeout,
+      partialFrame: partialFrameTimeout = options.partialFrameTimeout ??
+        PARTIAL_FRAME_TIMEOUT,
+      close: closeTimeout = options.closeTimeout ?? CLOSE_TIMEOUT,
+    } = timeouts;
     checkInteger("highWaterMark", highWaterMark, 1);
     checkTimeout("partialFrameTimeout", partialFrameTimeout);
-    this.#timeout = checkTimeout("timeout", timeout);
+    checkTimeout("timeout", timeout);
+    this.#sendTimeout = checkTimeout("timeouts.send", send);
+    this.#receiveTimeout = checkTimeout("timeouts.receive", receive);
+    this.timeouts = timeouts;
     this.#closeTimeout = checkTimeout("closeTimeout", closeTimeout);
     const limits = resolveLimits(options);
     const check = validate.in && createCheck(validate.in, "received");
@@ -122,7 +133,7 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
 
   #send(message: Out, options?: WaitOptions): Promise<void> {
     if (this.#outbox.end !== undefined) throw this.#outbox.end;
-    options = this.#withDefaults(options);
+    options = withDefault(options, this.#sendTimeout);
     if (options?.signal?.aborted) throw options.signal.reason;
     const payload = this.#encode(message);
     return this.#outbox.send(payload, this.#ownership, options);
@@ -169,14 +180,7 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
   }
 
   receive(options?: WaitOptions): Promise<In> {
-    return this.#inbox.receive(this.#withDefaults(options));
-  }
-
-  /** Undefined where nothing bounds the wait: the fast way. */
-  #withDefaults(options: WaitOptions | undefined): WaitOptions | undefined {
-    const { signal, timeout = this.#timeout } = options ?? NO_OPTIONS;
-    if (signal === undefined && timeout === Infinity) return undefined;
-    return { signal, timeout };
+    return this.#inbox.receive(withDefault(options, this.#receiveTimeout));
   }
 
   tryReceive(): In | undefined {
@@ -340,4 +344,14 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** Undefined where nothing bounds the wait: the fast way. */
+function withDefault(
+  options: WaitOptions | undefined,
+  fallback: number,
+): WaitOptions | undefined {
+  const { signal, timeout = fallback } = options ?? NO_OPTIONS;
+  if (signal === undefined && timeout === Infinity) return undefined;
+  return { signal, timeout };
 }

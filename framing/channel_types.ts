@@ -1,4 +1,4 @@
-import type { WaitOptions } from "../duplex.ts";
+import type { Timeouts, WaitOptions } from "../duplex.ts";
 import type { Codec } from "./codec.ts";
 import type { FrameFormat, FrameLimits } from "./format.ts";
 import type { FrameError } from "./frame_error.ts";
@@ -13,6 +13,8 @@ import type { ChannelValidators } from "./validator.ts";
  * @typeParam Out The messages for the peer.
  */
 export interface Channel<In, Out> extends AsyncIterable<In>, AsyncDisposable {
+  /** The `timeouts` that it was made with. */
+  readonly timeouts?: Timeouts;
   /**
    * The messages as a stream. Unlike {@linkcode Channel.receive}, it can't go on
    * after an invalid message: that aborts the channel (see `onInvalid`).
@@ -135,4 +137,10 @@ export interface ChannelOptions<In, Out> extends FrameLimits {
    * @default {5000}
    */
   closeTimeout?: number;
+  /**
+   * All of the above in one object, which goes before them: `send`, `receive`,
+   * `partialFrame` and `close`. `exchange` bounds each `exchange` of `@sluice/ipc/delivery`; the
+   * others are for what makes connections.
+   */
+  timeouts?: Timeouts;
 }
