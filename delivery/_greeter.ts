@@ -11,7 +11,7 @@ import { Link, type LinkOwner, type LinkTimeouts } from "./_link.ts";
  */
 export class Greeter implements LinkOwner {
   readonly link: Link;
-  /** Resolves with what `onGreeting` returned. */
+  /** Settles as `onGreeting` does. Who awaits it ends a link that was refused. */
   readonly done: Promise<void>;
   #toSend: Uint8Array[] = [];
   #onGreeting: (
@@ -57,11 +57,9 @@ export class Greeter implements LinkOwner {
     try {
       const greeted = this.#onGreeting(kind, payload, this);
       if (greeted === undefined) this.#settle.resolve();
-      else {
-        greeted.then(this.#settle.resolve, (error) => this.fail(error));
-      }
+      else greeted.then(this.#settle.resolve, this.#settle.reject);
     } catch (error) {
-      this.fail(error);
+      this.#settle.reject(error);
     }
   }
 

@@ -443,6 +443,7 @@ Deno.test("reliable: a server that has forgotten the session gets what is unackn
     );
     const server = await first.accept();
     const outcomes = [1, 2, 3].map((n) => client.send(n));
+    const all = Promise.allSettled(outcomes);
     assertEquals(await server.receive(), 1);
     await outcomes[0];
     // The next server knows nothing of this one.
@@ -453,6 +454,7 @@ Deno.test("reliable: a server that has forgotten the session gets what is unackn
     (server as unknown as { detach(reason: unknown): void })
       .detach(new Error("killed"));
     await first.close();
+    if (onSessionLost === "reject") await all; // then there is a new session
     const renewed = await second.accept();
     if (onSessionLost === "resend") {
       assertEquals(await renewed.receive(), 2);
@@ -470,8 +472,9 @@ Deno.test("reliable: a server that has forgotten the session gets what is unackn
     const sending = client.send(4);
     assertEquals(await renewed.receive(), 4);
     await sending;
-    await renewed.send(5);
+    const back = renewed.send(5);
     assertEquals(await client.receive(), 5);
+    await back;
     assertEquals(resumed, [false]);
     await client.close();
   }
