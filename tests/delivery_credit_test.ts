@@ -12,8 +12,12 @@ for (const scheme of SCHEMES) {
   Deno.test(`credit ${scheme}: a sender knows how far behind its reader is`, async () => {
     await using directory = await temporaryDirectory();
     await using listener = await listen(freshAddress(scheme, directory.path));
-    await using sender = creditChannel<number>(await connect(listener.address));
-    await using reader = creditChannel<number>(await listener.accept(), {
+    const [client, server] = await Promise.all([
+      connect(listener.address),
+      listener.accept(),
+    ]);
+    await using sender = creditChannel<number>(client);
+    await using reader = creditChannel<number>(server, {
       window: { maxMessages: 10 },
     });
     await sender.ready;

@@ -183,11 +183,9 @@ Deno.test("hostile client: a guessed or foreign session is not taken over", () =
   return withListener({ identify: () => user }, async (listener, errors) => {
     await using alice = rawPeer();
     listener.attach(alice.theirs);
-    alice.send(
-      hello(),
-      encodeStatus(Kind.Status, { sent: 0, acknowledged: 0 }),
-    );
+    alice.send(hello());
     const welcome = await alice.next();
+    alice.send(encodeStatus(Kind.Status, { sent: 0, acknowledged: 0 }));
     const id = welcome!.payload.slice(6, 22);
     const before = listener.sessions;
 

@@ -54,7 +54,7 @@ Deno.test("reliable: a server killed a hundred times under load loses and double
     },
   );
 
-  let sent = 0;
+  let sent = 0, connections = 0;
   let stopping = false;
   const sending = (async () => {
     while (!stopping) {
@@ -77,9 +77,16 @@ Deno.test("reliable: a server killed a hundred times under load loses and double
       await kill(server);
       break;
     }
-    // Sometimes while it is greeted, sometimes in full swing.
-    await new Promise((done) => setTimeout(done, random.below(25)));
+    // Mostly in full swing, sometimes while it is greeted.
+    if (random.below(5) > 0) {
+      const before = connections;
+      while (client.stats.connections === before) {
+        await new Promise((done) => setTimeout(done, 1));
+      }
+    }
+    await new Promise((done) => setTimeout(done, random.below(15)));
     await kill(server);
+    connections = client.stats.connections;
   }
   assertEquals(standby, []);
 
@@ -88,6 +95,7 @@ Deno.test("reliable: a server killed a hundred times under load loses and double
   assertEquals(messages.length, sent);
   assert(messages.every((message, index) => message === index));
   assert(sent > 1000, `only ${sent} messages`);
-  assert(resumed.length > 20, `only ${resumed.length} connections`);
-  assert(resumed.filter((value) => !value).length <= 1, `${resumed}`);
+  // One that was killed before it handled anything is no session to resume.
+  const count = resumed.filter((value) => value).length;
+  assert(count > RESTARTS / 2, `only ${count} of ${resumed.length} resumed`);
 });
