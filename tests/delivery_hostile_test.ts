@@ -20,10 +20,10 @@ import {
   Kind,
 } from "../delivery/_wire.ts";
 import { SendLog } from "../delivery/_send_log.ts";
-import { FrameError } from "../framing/mod.ts";
+import type { FrameError } from "../framing/mod.ts";
 import { HeaderDecoder } from "../framing/_header_decoder.ts";
 import { duplexPair, HASTE } from "./_delivery.ts";
-import { forAll, Random } from "./_random.ts";
+import { forAll, type Random } from "./_random.ts";
 
 /** A peer that speaks the wire by hand. */
 function rawPeer() {
