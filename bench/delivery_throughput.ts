@@ -2,9 +2,10 @@
 // with credit and over a reliable one, between two processes on a core each. Each
 // way is measured in turn, several times; the median counts.
 //
-//   deno run -A bench/delivery_throughput.ts [rounds]
+//   deno run -A bench/delivery_throughput.ts [rounds] [a word of the title]
 
 const rounds = Number(Deno.args[0] ?? 5);
+const chosen = Deno.args[1] ?? "";
 const peer = new URL("peers/delivery_peer.ts", import.meta.url).pathname;
 const directory = await Deno.makeTempDir();
 
@@ -43,6 +44,7 @@ async function measure(
   count: number,
   bytes = 64,
 ): Promise<void> {
+  if (!title.includes(chosen)) return;
   const results = ways.map((): number[] => []);
   for (let round = 0; round < rounds; round++) {
     for (const [i, way] of ways.entries()) {
