@@ -28,10 +28,17 @@ class SessionGone extends Error {}
 export class ReliableClient<In, Out> {
   readonly session: Session<In, Out>;
   #options: ReliableChannelOptions<In, Out>;
+  #onlyOneSession: boolean;
   #reconnector: Reconnector;
   #detached = Promise.withResolvers<void>();
 
-  constructor(connect: Connector, options: ReliableChannelOptions<In, Out>) {
+  /** With `onlyOneSession`, it is over when the server has forgotten it. */
+  constructor(
+    connect: Connector,
+    options: ReliableChannelOptions<In, Out>,
+    { onlyOneSession = false } = {},
+  ) {
+    this.#onlyOneSession = onlyOneSession;
     const { checksum = false, signal } = options;
     this.#options = options;
     const onAbort = () => this.session.abort(signal?.reason);
@@ -113,7 +120,7 @@ export class ReliableClient<In, Out> {
     const { session } = this;
     const isKnown = session.sessionId !== "";
     const mayRenew = this.#options.onSessionLost !== "reject" &&
-      !session.isEnding;
+      !this.#onlyOneSession && !session.isEnding;
     return (isKnown ? Flag.Resume : 0) |
       (session.checksum ? Flag.Checksum : 0) |
       (isKnown && !mayRenew ? Flag.ResumeOnly : 0);
@@ -122,7 +129,7 @@ export class ReliableClient<In, Out> {
   /** The next greeting asks for a new session. */
   #onGone(): void {
     const { session } = this;
-    if (session.isEnding) return session.confirmEnd();
+    if (session.isEnding || this.#onlyOneSession) return session.confirmEnd();
     session.setId(new Uint8Array(ID_BYTES));
     session.sessionId = "";
     session.rejectWritten();

@@ -630,7 +630,7 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
   get writable(): WritableStream<Out> {
     return this.#writable ??= new WritableStream<Out>({
       write: (message) => this.accept(message),
-      close: () => this.#endSending(),
+      close: () => this.endSending(),
       abort: (reason) => this.abort(reason),
     });
   }
@@ -638,7 +638,7 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
   // --- Ending ------------------------------------------------------------
 
   /** Says that no more follows. Resolves when the peer has it all. */
-  async #endSending(): Promise<void> {
+  async endSending(): Promise<void> {
     await this.#checks;
     this.#sendEnd ??= closedHere();
     await this.#drain();

@@ -5,6 +5,7 @@
  * | To | use |
  * | --- | --- |
  * | know that each message arrived, once and in order | {@linkcode reliableChannel}, {@linkcode reliableListener} |
+ * | keep one stream of bytes, and what stands on it, across connections | {@linkcode reliableConnection}, {@linkcode reliableConnections} |
  * | come back to a server that speaks any protocol | {@linkcode reconnectingChannel} |
  * | see that a reader falls behind, and bound what waits for it | {@linkcode creditChannel} |
  * | ask and wait for the answer, for so long | {@linkcode exchange} |
@@ -33,6 +34,7 @@ export * from "./delivery_error.ts";
 export * from "./exchange.ts";
 export * from "./reconnecting_channel.ts";
 export * from "./reliable_channel.ts";
+export * from "./reliable_connection.ts";
 export * from "./reliable_listener.ts";
 export * from "./reliable_types.ts";
 export * from "./session_store.ts";
