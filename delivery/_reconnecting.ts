@@ -7,14 +7,18 @@ import {
   type WaitOptions,
 } from "../duplex.ts";
 import { deadline, within } from "../_async/wait.ts";
-import { closedHere, isCleanEnd } from "../framing/_channel_errors.ts";
+import {
+  closedHere,
+  endedByPeer,
+  isCleanEnd,
+} from "../framing/_channel_errors.ts";
 import { type Channel, channel, FrameError } from "../framing/mod.ts";
 import { DeliveryError } from "./delivery_error.ts";
 import { Reconnector } from "./_reconnector.ts";
 import type {
   ReconnectingChannel,
   ReconnectingChannelOptions,
-} from "./reconnecting_channel.ts";
+} from "./reconnecting_types.ts";
 import type { Connector, DeliveryState } from "./reliable_types.ts";
 import { resolveTimeouts } from "./_timeouts.ts";
 
@@ -88,7 +92,8 @@ export class ReconnectingClient<In, Out>
     signal: AbortSignal,
     attempts: number,
   ): Promise<{ ended: Promise<{ useful: boolean }> }> {
-    const inner = channel<In, Out>(duplex, this.#options);
+    const { watched, ended } = watchEnd(duplex);
+    const inner = channel<In, Out>(watched, this.#options);
     try {
       const greeted = Promise.resolve(this.#options.onConnect?.(inner));
       await within(greeted, "Cannot use the connection", { signal });
@@ -102,26 +107,25 @@ export class ReconnectingClient<In, Out>
     this.state = "connected";
     this.#current = inner;
     this.#unread.push(inner);
-    if (this.#unread.length > MAX_UNREAD) this.#unread.shift();
+    if (this.#unread.length > MAX_UNREAD) this.#unread.shift()!.abort();
     this.#change();
     if (this.connections > 1) this.#tell(attempts);
-    return { ended: this.#watch(inner, start) };
+    return { ended: this.#watch(inner, ended, start) };
   }
 
   async #watch(
     inner: Channel<In, Out>,
+    ended: Promise<void>,
     start: number,
   ): Promise<{ useful: boolean }> {
-    const error = await inner.closed.then(
-      () =>
-        new ConnectionClosedError(
-          "Cannot go on: the peer ended the connection",
-          {
-            code: "ended",
-          },
-        ),
-      (error) => error,
-    );
+    const error = await Promise.race([
+      ended.then(() => endedByPeer()),
+      inner.closed.then(() => endedByPeer(), (error) => error),
+    ]);
+    // What is left of a frame may show only when what came before was taken.
+    inner.closed.catch((cut) => {
+      if (cut !== error && cut instanceof FrameError) this.#report(cut, 0);
+    });
     if (this.#current === inner) this.#current = undefined;
     if (this.#end === undefined && this.#closing === undefined) {
       this.state = "disconnected";
@@ -318,11 +322,36 @@ export class ReconnectingClient<In, Out>
     this.state = "closed";
     this.#reconnector.stop();
     this.#detach();
-    this.#unread = [];
+    for (const inner of this.#unread.splice(0)) {
+      if (inner !== this.#current) inner.abort(reason);
+    }
     this.#change();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** The duplex, and the moment in which its peer ends its stream. */
+function watchEnd(duplex: Duplex & Partial<Connection>): {
+  watched: Duplex;
+  ended: Promise<void>;
+} {
+  const { readable, writable } = duplex;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const getReader = () => {
+    const reader = readable.getReader();
+    // A turn later the channel has seen the end itself, and a cut frame.
+    reader.closed.then(() => setTimeout(resolve), () => {});
+    return reader;
+  };
+  const watched = {
+    readable: { getReader } as unknown as ReadableStream<Uint8Array>,
+    writable,
+    close: duplex.close && (() => duplex.close!()),
+    closed: duplex.closed,
+    abort: duplex.abort && ((reason?: unknown) => duplex.abort!(reason)),
+  };
+  return { watched, ended: promise };
 }

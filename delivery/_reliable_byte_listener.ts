@@ -2,7 +2,7 @@
 
 import type { Connection, Listener } from "../duplex.ts";
 import { bytes } from "../framing/mod.ts";
-import type { ReliableListenerOptions } from "./reliable_listener.ts";
+import type { ReliableListenerOptions } from "./listener_types.ts";
 import type { Session } from "./_session.ts";
 import { SessionConnection } from "./_session_connection.ts";
 import { SessionTable } from "./_session_table.ts";

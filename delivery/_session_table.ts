@@ -14,7 +14,7 @@ import { Greeter } from "./_greeter.ts";
 import type {
   ReliableListener,
   ReliableListenerOptions,
-} from "./reliable_listener.ts";
+} from "./listener_types.ts";
 import type { ReliableChannel } from "./reliable_types.ts";
 import { Session } from "./_session.ts";
 import { resolveTimeouts } from "./_timeouts.ts";

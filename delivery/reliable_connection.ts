@@ -2,7 +2,7 @@ import type { Connection, Listener } from "../duplex.ts";
 import { bytes } from "../framing/mod.ts";
 import { ReliableClient } from "./_client.ts";
 import { ReliableByteListener } from "./_reliable_byte_listener.ts";
-import type { ReliableListenerOptions } from "./reliable_listener.ts";
+import type { ReliableListenerOptions } from "./listener_types.ts";
 import { SessionConnection } from "./_session_connection.ts";
 import type { Connector, ReliableChannelOptions } from "./reliable_types.ts";
 
