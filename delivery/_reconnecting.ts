@@ -342,8 +342,11 @@ function watchEnd(duplex: Duplex & Partial<Connection>): {
   const { promise, resolve } = Promise.withResolvers<void>();
   const getReader = () => {
     const reader = readable.getReader();
-    // A turn later the channel has seen the end itself, and a cut frame.
-    reader.closed.then(() => setTimeout(resolve), () => {});
+    reader.closed.then(async () => {
+      // The channel sees the end itself first, and a frame that was cut.
+      for (let turn = 0; turn < 8; turn++) await undefined;
+      resolve();
+    }).catch(() => {});
     return reader;
   };
   const watched = {
