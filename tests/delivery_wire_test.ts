@@ -1,0 +1,145 @@
+// The parts of delivery that do no I/O, against models of them.
+
+import { assertEquals, assertThrows } from "@std/assert";
+import { crc32 } from "../delivery/_crc32.ts";
+import { ProtocolError } from "../delivery/delivery_error.ts";
+import { SendLog } from "../delivery/_send_log.ts";
+import {
+  controlFrame,
+  decodeEnd,
+  decodeGreeting,
+  decodeStatus,
+  encodeEnd,
+  encodeGreeting,
+  encodeStatus,
+  FrameHeader,
+  Kind,
+  verify,
+} from "../delivery/_wire.ts";
+import { HeaderDecoder } from "../framing/_header_decoder.ts";
+import { forAll } from "./_random.ts";
+
+const text = (value: string) => new TextEncoder().encode(value);
+
+Deno.test("crc32 is zlib's", () => {
+  const check = text("123456789"); // the check value of every CRC catalogue
+  assertEquals(crc32(check, 0, 9), 0xcbf43926);
+  assertEquals(crc32(check, 4, 9, crc32(check, 0, 4)), 0xcbf43926);
+  assertEquals(crc32(check, 0, 0), 0);
+});
+
+Deno.test("SendLog gives out what was appended, from wherever a peer is", () => {
+  forAll(60, (random) => {
+    const checksums = random.below(2) === 0;
+    const log = new SendLog(checksums);
+    const messages: Uint8Array[] = [];
+    let acknowledged = 0, received = 0;
+    const header = new FrameHeader();
+    header.maxData = 1 << 20;
+    let decoder = new HeaderDecoder(header);
+    const window = random.pick([1, 3, 100, Infinity]);
+    const bytes = random.pick([1, 1000, 100_000, Infinity]);
+
+    const read = () => {
+      for (let chunk; (chunk = log.readChunk(window, bytes)) !== undefined;) {
+        decoder.push(chunk, (frame) => {
+          const payload = checksums ? verify(header, frame) : frame;
+          assertEquals(header.sequence, received);
+          assertEquals(payload, messages[received++]);
+        });
+        if (random.below(3) === 0) return;
+      }
+    };
+
+    for (let step = 0; step < 120; step++) {
+      const action = random.below(5);
+      if (action < 2) {
+        const size = random.pick([0, 1, 60, 700, 5000, 70_000]);
+        const message = random.bytes(Math.min(size, 100));
+        const padded = new Uint8Array(size);
+        padded.set(message);
+        messages.push(padded);
+        log.append(padded);
+      } else if (action === 2) read();
+      else if (action === 3) {
+        acknowledged += random.below(received - acknowledged + 1);
+        log.acknowledge(acknowledged);
+        if (random.below(4) === 0) log.trim();
+      } else {
+        // A new connection, whose peer has some more than it acknowledged.
+        received = acknowledged + random.below(received - acknowledged + 1);
+        log.seek(received);
+        decoder = new HeaderDecoder(header);
+      }
+      assertEquals(log.acknowledged, acknowledged);
+      assertEquals(log.read, received);
+      assertEquals(log.next, messages.length);
+      const held = messages.slice(acknowledged)
+        .reduce((sum, { length }) => sum + length, 0);
+      assertEquals(log.bytes, held);
+    }
+    while (received < messages.length) {
+      read();
+      log.acknowledge(received);
+    }
+    log.acknowledge(received);
+    assertEquals(log.bytes, 0);
+  });
+});
+
+Deno.test("SendLog goes on past 2^32 messages", () => {
+  const log = new SendLog(false);
+  log.restart(2 ** 32 - 1);
+  log.append(text("a"));
+  log.append(text("b"));
+  const header = new FrameHeader();
+  header.maxData = 10;
+  const seen: number[] = [];
+  new HeaderDecoder(header).push(
+    log.readChunk(10, 10)!,
+    () => seen.push(header.sequence),
+  );
+  assertEquals(seen, [-1, 0]);
+  assertEquals(log.read, 2 ** 32 + 1);
+});
+
+Deno.test("what is encoded for the wire decodes to the same", () => {
+  forAll(100, (random) => {
+    const count = () => random.below(2 ** 30) * 2 ** random.below(23);
+    const greeting = {
+      flags: random.below(16),
+      id: random.bytes(16) as Uint8Array,
+      maxMessages: 1 + random.below(2 ** 31),
+      maxBytes: 1 + random.below(2 ** 31),
+      first: count(),
+      received: count(),
+      acknowledged: count(),
+    };
+    const body = (frame: Uint8Array) => frame.slice(9, -4);
+    assertEquals(
+      decodeGreeting(body(encodeGreeting(Kind.Hello, greeting))),
+      greeting,
+    );
+    const status = { sent: count(), acknowledged: count() };
+    assertEquals(decodeStatus(body(encodeStatus(Kind.Ping, status))), status);
+    const end = { ending: random.below(3), sent: count() };
+    assertEquals(decodeEnd(body(encodeEnd(end.ending, end.sent))), end);
+  });
+});
+
+Deno.test("one wrong bit of a frame is noticed", () => {
+  forAll(100, (random) => {
+    const frame = controlFrame(Kind.Status, random.bytes(16));
+    const at = 4 + random.below(frame.length - 4);
+    frame[at] ^= 1 << random.below(8);
+    const header = new FrameHeader();
+    header.maxData = 100;
+    assertThrows(
+      () =>
+        new HeaderDecoder(header).push(frame, (body) => {
+          verify(header, body);
+        }),
+      ProtocolError,
+    );
+  });
+});
