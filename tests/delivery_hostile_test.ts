@@ -20,7 +20,7 @@ import {
   Kind,
 } from "../delivery/_wire.ts";
 import { SendLog } from "../delivery/_send_log.ts";
-import type { FrameError } from "../framing/mod.ts";
+import { bytes, type FrameError } from "../framing/mod.ts";
 import { HeaderDecoder } from "../framing/_header_decoder.ts";
 import { duplexPair, HASTE } from "./_delivery.ts";
 import { forAll, type Random } from "./_random.ts";
@@ -101,14 +101,16 @@ async function withListener(
     onDisconnect: (error) => errors.push(error),
     ...options,
   });
+  const { codec } = options;
   await using honest = reliableChannel<unknown>(
     ({ signal }) => connect(inner.address, { signal }),
-    { reconnect: HASTE },
+    { reconnect: HASTE, codec },
   );
   const server = await listener.accept();
   await run(listener, errors);
-  const sending = honest.send("still here");
-  assertEquals(await server.receive(), "still here");
+  const message = new TextEncoder().encode("still here");
+  const sending = honest.send(message);
+  assertEquals(await server.receive(), message);
   await sending;
   assertEquals(honest.stats.connections, 1);
   await honest.close();
@@ -163,6 +165,22 @@ for (const [name, [frames, expected]] of Object.entries(attacks)) {
       assertEquals(code(errors[0]), expected);
     }));
 }
+
+Deno.test("a message that is sent twice arrives once", () =>
+  withListener({ codec: bytes }, async (listener) => {
+    await using peer = rawPeer();
+    const accepting = listener.accept();
+    listener.attach(peer.theirs);
+    peer.send(hello());
+    await peer.next();
+    peer.send(data(2), data(2), data(1, 1, 1), data(1, 1, 2));
+    const session = await accepting;
+    for (let n = 0; n < 3; n++) await session.receive({ timeout: 1000 });
+    assertEquals(session.tryReceive(), undefined);
+    assertEquals(session.stats.received, 3);
+    assertEquals(session.stats.duplicates, 3);
+    session.abort();
+  }));
 
 Deno.test("hostile client: a frame that stays partial is not waited for without end", () =>
   withListener(
