@@ -132,7 +132,7 @@ export class ReliableClient<In, Out> {
     if (session.isEnding || this.#onlyOneSession) return session.confirmEnd();
     session.setId(new Uint8Array(ID_BYTES));
     session.sessionId = "";
-    session.rejectWritten();
+    session.outgoing.rejectWritten();
   }
 
   /** Grows with each message that went through, either way. */

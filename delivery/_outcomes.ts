@@ -15,8 +15,6 @@ const MAX_TIMER = 2 ** 31 - 1;
  * messages: an acknowledgement of many settles from the front.
  */
 export class Outcomes {
-  /** Why messages were given up that nobody waited for. */
-  lost: unknown;
   #entries: (Entry | undefined)[] = [];
   #head = 0;
   #onProgress: (() => void) | undefined;
@@ -84,13 +82,6 @@ export class Outcomes {
       this.#entries.splice(0, this.#head);
       this.#head = 0;
     }
-  }
-
-  /** Gives the loss out once. */
-  takeLost(): unknown {
-    const { lost } = this;
-    this.lost = undefined;
-    return lost;
   }
 
   /** Resolves when anything is settled, or the time is over. One at a time. */

@@ -1,22 +1,19 @@
 // A channel that outlives its connections: what both ends of one have in common.
 
 import { ConnectionClosedError, type WaitOptions } from "../duplex.ts";
-import { timeoutError } from "../_async/wait.ts";
 import {
   closedHere,
   endedByPeer,
   isCleanEnd,
 } from "../framing/_channel_errors.ts";
 import type { Codec } from "../framing/codec.ts";
-import { FrameError } from "../framing/frame_error.ts";
-import { invalidMessage } from "../framing/_invalid_message.ts";
-import { type Check, createCheck } from "../framing/_validate.ts";
+import { createCheck } from "../framing/_validate.ts";
 import { msgpack } from "../framing/msgpack_codec.ts";
 import { resolveLimits } from "../framing/_limits.ts";
-import { DeliveryError, ProtocolError } from "./delivery_error.ts";
+import { ProtocolError } from "./delivery_error.ts";
 import { Incoming, NOTHING, Refused } from "./_incoming.ts";
 import type { Link, LinkOwner } from "./_link.ts";
-import { Outcomes } from "./_outcomes.ts";
+import { Outgoing } from "./_outgoing.ts";
 import type {
   Delivery,
   DeliveryState,
@@ -24,7 +21,6 @@ import type {
   ReliableChannel,
   ReliableOptions,
 } from "./reliable_types.ts";
-import { Room } from "./_room.ts";
 import { SendLog } from "./_send_log.ts";
 import type { SessionStore } from "./session_store.ts";
 import { resolveTimeouts } from "./_timeouts.ts";
@@ -69,24 +65,17 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
   readonly maxFrameLength: number;
   readonly checksum: boolean;
   readonly log: SendLog;
+  readonly outgoing: Outgoing<Out>;
   readonly incoming: Incoming<In>;
   id: Uint8Array = new Uint8Array(ID_BYTES);
   sessionId = "";
   state: DeliveryState = "connecting";
   /** Whether anything came from the peer but its greeting. */
   isConfirmed = false;
-  /** All before this one were written to some connection. */
-  written = 0;
 
   #parts: SessionParts;
   #options: ReliableOptions<In, Out>;
-  #codec: Codec<unknown>;
-  #checkOut: Check<Out> | undefined;
-  /** Async checks of messages to send, in their order. */
-  #checks: Promise<unknown> | undefined;
   #ownWindow: Required<Window>;
-  #room: Room;
-  #outcomes = new Outcomes();
   #link: Link | undefined;
   #connections = 0;
   #resent = 0;
@@ -105,8 +94,6 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
   #closing: Promise<void> | undefined;
   /** How this side ended, or is ending. */
   #ending: number | undefined;
-  /** Why nothing more can be sent. */
-  #sendEnd: unknown;
   #peerEnding: number | undefined;
   #peerEnded = Promise.withResolvers<void>();
   #readable: ReadableStream<In> | undefined;
@@ -121,12 +108,18 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
     this.checksum = parts.checksum;
     this.#parts = parts;
     this.#options = options;
-    this.#codec = codec as Codec<unknown>;
-    this.#checkOut = validate.out && createCheck(validate.out, "sent");
     this.log = new SendLog(this.checksum);
-    this.#room = new Room(this.log, this.#ownWindow);
+    this.outgoing = new Outgoing<Out>({
+      log: this.log,
+      codec: codec as Codec<unknown>,
+      check: validate.out && createCheck(validate.out, "sent"),
+      window: this.#ownWindow,
+      maxFrameLength: this.maxFrameLength,
+      timeout: this.timeouts.send,
+      onAppend: () => this.#link?.wake(),
+    });
     this.incoming = new Incoming<In>({
-      codec: this.#codec,
+      codec: codec as Codec<unknown>,
       check: validate.in && createCheck(validate.in, "received"),
       onInvalid: options.onInvalid,
       window: this.#ownWindow,
@@ -170,7 +163,7 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
 
   /** Accepts no message before the first connection. */
   hold(): void {
-    this.#room.hold();
+    this.outgoing.room.hold();
   }
 
   setId(id: Uint8Array): void {
@@ -188,10 +181,10 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
     );
     const { log } = this;
     this.#connections++;
-    this.#room.setPeer(greeting);
+    this.outgoing.room.setPeer(greeting);
     this.#acknowledged(greeting.acknowledged);
     log.seek(greeting.received);
-    this.#resent += Math.max(0, this.written - greeting.received);
+    this.#resent += Math.max(0, this.outgoing.written - greeting.received);
     this.#link = link;
     this.#chunk = first;
     link.owner = this;
@@ -201,7 +194,7 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
       this.incoming.settled > this.incoming.acknowledged;
     this.#endDue = this.#ending !== undefined;
     this.state = "connected";
-    this.#room.admit();
+    this.outgoing.room.admit();
     link.wake();
   }
 
@@ -301,15 +294,18 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
       });
       this.#statusDue = this.#pingDue = false;
     }
-    const chunk = log.readChunk(this.#room.maxMessages, this.#room.maxBytes);
-    if (log.read > this.written) this.written = log.read;
+    const chunk = log.readChunk(
+      this.outgoing.room.maxMessages,
+      this.outgoing.room.maxBytes,
+    );
+    if (log.read > this.outgoing.written) this.outgoing.written = log.read;
     if (chunk !== undefined) {
       if (told === undefined) return chunk;
       if (chunk.length <= SMALL) return concat(told, chunk);
       this.#chunk = chunk;
       return told;
     }
-    if (this.#endDue) {
+    if (this.#endDue && log.read === log.next) {
       this.#endDue = false;
       const end = encodeEnd(this.#ending!, log.next);
       return told === undefined ? end : concat(told, end);
@@ -349,9 +345,7 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
 
   #acknowledged(sequence: number): void {
     if (sequence <= this.log.acknowledged) return;
-    this.log.acknowledge(sequence);
-    this.#outcomes.acknowledge(sequence);
-    this.#room.admit();
+    this.outgoing.acknowledge(sequence);
     this.#link?.wake();
     this.#finishHalves();
   }
@@ -365,7 +359,7 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
   get stats(): DeliveryStats {
     return {
       sent: this.log.next,
-      acknowledged: this.log.acknowledged,
+      acknowledged: this.outgoing.acknowledged,
       resent: this.#resent,
       received: this.incoming.expected,
       duplicates: this.incoming.duplicates,
@@ -374,171 +368,23 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
   }
 
   get canSend(): boolean {
-    return this.#sendEnd === undefined && this.#checks === undefined &&
-      this.#room.isOpen;
+    return this.outgoing.canSend;
   }
 
   get ready(): Promise<void> {
-    if (this.#sendEnd !== undefined) return DONE;
-    if (this.#checks === undefined) return this.#room.ready();
-    return this.#checks.then(() => this.ready);
+    return this.outgoing.ready;
   }
 
   send(message: Out, options?: WaitOptions): Promise<void> {
-    return this.#checked(message, (checked) => {
-      const payload = this.#encode(checked);
-      const { signal, timeout = this.timeouts.send } = options ?? {};
-      if (signal === undefined && timeout === Infinity && this.#room.isOpen) {
-        this.#append(payload);
-        return this.#outcomes.add(this.log.next - 1);
-      }
-      return this.#sendWithin(payload, { signal, timeout });
-    });
-  }
-
-  /** Like `send`, and resolves when the message has its place in the window. */
-  accept(message: Out, options?: WaitOptions): Promise<void> {
-    return this.#checked(message, (checked) => {
-      const payload = this.#encode(checked);
-      const { signal, timeout = this.timeouts.send } = options ?? {};
-      if (signal?.aborted) return Promise.reject(signal.reason);
-      if (!this.#room.isOpen) {
-        return this.#room.wait(payload.slice(), this.#appendWaiting, {
-          signal,
-          timeout,
-        });
-      }
-      this.#append(payload);
-      return DONE;
-    });
+    return this.outgoing.send(message, options);
   }
 
   trySend(message: Out): boolean {
-    this.#checkOpen();
-    let checked: Out | Promise<Out> = message;
-    if (this.#checkOut !== undefined) {
-      checked = this.#checkOut(message);
-      if (checked instanceof Promise) {
-        checked.catch(() => {}); // it has lost its listener
-        throw new TypeError("Cannot trySend: the validator is async");
-      }
-    }
-    if (this.#checks !== undefined || !this.#room.isOpen) return false;
-    this.#append(this.#encode(checked));
-    return true;
+    return this.outgoing.trySend(message);
   }
 
-  /** Runs `act` with the message that may pass; async checks keep their order. */
-  #checked(
-    message: Out,
-    act: (message: Out) => Promise<void>,
-  ): Promise<void> {
-    try {
-      this.#checkOpen();
-      if (this.#checkOut === undefined) return act(message);
-      const checked = this.#checkOut(message);
-      if (this.#checks === undefined && !(checked instanceof Promise)) {
-        return act(checked);
-      }
-      const accepted = Promise.allSettled([checked, this.#checks]).then(
-        ([result]) => {
-          if (this.#checks === checks) this.#checks = undefined;
-          if (result.status === "rejected") throw result.reason;
-          this.#checkOpen();
-          return { outcome: act(result.value) };
-        },
-      );
-      const checks = accepted.catch(() => {}); // the sender learns of it
-      this.#checks = checks;
-      return accepted.then(({ outcome }) => outcome);
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  }
-
-  #checkOpen(): void {
-    if (this.#sendEnd === undefined) return;
-    throw new DeliveryError("Cannot send: the channel is over", {
-      code: isCleanEnd(this.#sendEnd) ? "closed" : "lost",
-      maybeDelivered: false,
-      cause: this.#sendEnd,
-    });
-  }
-
-  #encode(message: unknown): Uint8Array {
-    let payload: Uint8Array;
-    try {
-      payload = this.#codec.encodeShared?.(message) ??
-        this.#codec.encode(message);
-    } catch (error) {
-      throw invalidMessage("encode", error);
-    }
-    if (payload.length > this.maxFrameLength) {
-      throw new FrameError(
-        `Cannot encode frame: length ${payload.length} exceeds ` +
-          `maxFrameLength ${this.maxFrameLength}`,
-        { code: "too-long" },
-      );
-    }
-    return payload;
-  }
-
-  #append(payload: Uint8Array): void {
-    this.log.append(payload);
-    this.#link?.wake();
-  }
-
-  #appendWaiting = (payload: Uint8Array): void => this.#append(payload);
-
-  async #sendWithin(payload: Uint8Array, options: WaitOptions): Promise<void> {
-    const { signal, timeout = Infinity } = options;
-    if (signal?.aborted) throw undelivered(signal.reason, false);
-    const start = performance.now();
-    let outcome: Promise<void> | undefined;
-    const append = (payload: Uint8Array) => {
-      this.#append(payload);
-      const sequence = this.log.next - 1;
-      const left = Math.max(0, timeout - (performance.now() - start));
-      outcome = this.#outcomes.within(
-        sequence,
-        { signal, timeout: left },
-        () =>
-          undelivered(
-            signal?.aborted
-              ? signal.reason
-              : timeoutError("Cannot send", timeout),
-            sequence < this.written,
-            sequence,
-          ),
-      );
-      outcome.catch(() => {}); // awaited below, perhaps a turn later
-    };
-    if (this.#room.isOpen) append(payload);
-    else {
-      await this.#room.wait(payload.slice(), append, options)
-        .catch((error) => {
-          throw error instanceof DeliveryError
-            ? error
-            : undelivered(error, false);
-        });
-    }
-    await outcome;
-  }
-
-  async flush(options: WaitOptions = {}): Promise<void> {
-    const { signal, timeout = Infinity } = options;
-    const { log } = this;
-    const target = log.next;
-    if (log.acknowledged >= target) {
-      if (this.#outcomes.lost !== undefined) throw this.#outcomes.takeLost();
-      return;
-    }
-    await this.#outcomes.within(target - 1, options, () =>
-      undelivered(
-        signal?.aborted ? signal.reason : timeoutError("Cannot flush", timeout),
-        this.written > log.acknowledged,
-      ));
-    if (this.#outcomes.lost !== undefined) throw this.#outcomes.takeLost();
+  flush(options?: WaitOptions): Promise<void> {
+    return this.outgoing.flush(options);
   }
 
   // --- Receiving ---------------------------------------------------------
@@ -629,7 +475,7 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
 
   get writable(): WritableStream<Out> {
     return this.#writable ??= new WritableStream<Out>({
-      write: (message) => this.accept(message),
+      write: (message) => this.outgoing.accept(message),
       close: () => this.endSending(),
       abort: (reason) => this.abort(reason),
     });
@@ -639,9 +485,9 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
 
   /** Says that no more follows. Resolves when the peer has it all. */
   async endSending(): Promise<void> {
-    await this.#checks;
-    this.#sendEnd ??= closedHere();
-    await this.#drain();
+    await this.outgoing.seal(closedHere());
+    await this.outgoing.drain(Infinity);
+    if (this.#over) return;
     this.#end(Ending.Half);
     this.#finishHalves();
   }
@@ -650,20 +496,6 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
     this.#ending = Math.max(this.#ending ?? 0, ending);
     this.#endDue = true;
     this.#link?.wake();
-  }
-
-  /** Waits until all is acknowledged, while that goes on. */
-  async #drain(): Promise<void> {
-    const { close } = this.timeouts;
-    while (this.log.acknowledged < this.log.next || this.#room.waiting > 0) {
-      if (this.#over) return;
-      const before = this.log.acknowledged;
-      await this.#outcomes.progress(close);
-      if (this.#over) return;
-      if (this.log.acknowledged === before) {
-        throw timeoutError("Cannot close channel", close);
-      }
-    }
   }
 
   #onPeerEnd(ending: number): void {
@@ -684,9 +516,7 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
       );
     }
     this.incoming.finish(endedByPeer());
-    this.#sendEnd ??= endedByPeer();
-    this.#rejectAll(endedByPeer());
-    this.log.clear();
+    this.outgoing.fail(endedByPeer());
     if (this.#ending !== Ending.Full) {
       this.#end(Ending.Full);
       this.#finish();
@@ -708,12 +538,11 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
 
   async #close(): Promise<void> {
     if (this.#over) return;
-    await this.#checks;
-    this.#sendEnd ??= closedHere();
+    await this.outgoing.seal(closedHere());
     this.incoming.settle();
     this.incoming.stop(closedHere());
     try {
-      await this.#drain();
+      await this.outgoing.drain(this.timeouts.close);
       if (this.#over) return;
       this.#end(Ending.Full);
       if (this.#peerEnding !== Ending.Full) await this.#waitForPeer();
@@ -767,15 +596,13 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
     this.#stop();
     if (keepReceived) this.incoming.finish(error);
     else this.incoming.stop(error);
-    this.#sendEnd = error;
-    this.#rejectAll(error);
+    this.outgoing.fail(error);
     this.#done.reject(error);
     const link = this.#link;
     if (link !== undefined) {
       if (!quiet) {
         this.#ending = Ending.Abort;
         this.#endDue = true;
-        this.log.clear();
         link.wake();
       }
       link.close();
@@ -817,60 +644,9 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
     );
   }
 
-  #rejectAll(error: unknown): void {
-    const code = isCleanEnd(error) ? "closed" : "lost";
-    this.#room.rejectAll(undelivered(error, false, undefined, code));
-    const { written } = this;
-    this.#outcomes.rejectAll((sequence) =>
-      undelivered(error, sequence < written, sequence, code)
-    );
-  }
-
-  /** The server has forgotten what was sent: their senders are told so. */
-  rejectWritten(): void {
-    const { written, log } = this;
-    const error = (sequence?: number) =>
-      new DeliveryError(
-        `Cannot deliver ${name(sequence)}: the peer has forgotten the session`,
-        { code: "session-lost", maybeDelivered: true },
-      );
-    if (log.acknowledged < written) this.#outcomes.lost = error();
-    this.#outcomes.rejectBefore(written, error);
-    log.acknowledge(written);
-    this.#room.admit();
-  }
-
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-}
-
-const DONE = Promise.resolve();
-
-function name(sequence: number | undefined): string {
-  return sequence === undefined ? "a message" : `message ${sequence}`;
-}
-
-/** The error of a message without an acknowledgement. */
-function undelivered(
-  cause: unknown,
-  maybeDelivered: boolean,
-  sequence?: number,
-  code?: "closed" | "lost",
-): DeliveryError {
-  const isTimeout = cause instanceof DOMException &&
-    cause.name === "TimeoutError";
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new DeliveryError(
-    `Cannot deliver ${name(sequence)}: ${
-      maybeDelivered ? "it may have arrived" : "it was not sent"
-    } (${why})`,
-    {
-      code: code ?? (isTimeout ? "timeout" : "aborted"),
-      maybeDelivered,
-      cause,
-    },
-  );
 }
 
 function concat(first: Uint8Array, second: Uint8Array): Uint8Array {

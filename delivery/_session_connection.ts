@@ -68,7 +68,7 @@ export class SessionConnection implements Connection {
       write: async (chunk) => {
         try {
           for (let at = 0; at < chunk.length; at += PIECE) {
-            await this.#session.accept(chunk.subarray(at, at + PIECE));
+            await this.#session.outgoing.accept(chunk.subarray(at, at + PIECE));
           }
         } catch (error) {
           throw this.#session.isOver

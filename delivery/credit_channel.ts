@@ -124,7 +124,7 @@ class CreditSession<In, Out> extends Session<In, Out> {
 
   /** Resolves with credit: what was sent is on its way. */
   override send(message: Out, options?: WaitOptions): Promise<void> {
-    return this.accept(message, options);
+    return this.outgoing.accept(message, options);
   }
 }
 

@@ -334,6 +334,23 @@ Deno.test("reliable: close gives up where nothing moves", async () => {
   assertEquals([error.code, error.maybeDelivered], ["lost", true]);
 });
 
+Deno.test("reliable: flush tells the loss of what nobody waited for", async () => {
+  await using directory = await temporaryDirectory();
+  await using ends = await reliablePair<number>(
+    "unix",
+    directory.path,
+    new Random(seed),
+  );
+  ends.client.trySend(1);
+  await assertRejects(() => ends.client.flush({ timeout: 20 }), DeliveryError);
+  ends.client.abort(new Error("enough"));
+  for (let n = 0; n < 2; n++) { // it stays lost
+    const error = await assertRejects(() => ends.client.flush(), DeliveryError);
+    assertEquals([error.code, error.maybeDelivered], ["lost", true]);
+  }
+  assertEquals(ends.client.stats.acknowledged, 0);
+});
+
 Deno.test("reliable: a signal ends a send, and says what became of it", async () => {
   await using directory = await temporaryDirectory();
   await using ends = await reliablePair<number>(
