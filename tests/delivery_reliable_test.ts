@@ -6,9 +6,11 @@ import { connect, listen } from "../address.ts";
 import { ConnectionClosedError } from "../duplex.ts";
 import {
   DeliveryError,
+  ProtocolError,
   reliableChannel,
   reliableListener,
 } from "../delivery/mod.ts";
+import { FrameError } from "../framing/mod.ts";
 import { within } from "../_async/wait.ts";
 import {
   duplexPair,
@@ -578,4 +580,93 @@ Deno.test("reliable: validators check both ways, also async ones, in order", asy
   await assertRejects(() => server.receive(), Error, "fails the predicate");
   assertEquals(await server.receive(), 4);
   await client.flush();
+});
+
+Deno.test("reliable: a store carries a session over to the next server, and is told of its end", async () => {
+  const handled = new Map<string, number>();
+  const deleted: string[] = [];
+  const store = {
+    load: (id: string) => handled.get(id),
+    save: (id: string, count: number) => void handled.set(id, count),
+    delete: (id: string) => void deleted.push(id),
+  };
+  const serve = async () =>
+    reliableListener<number>(await listen("tcp:127.0.0.1:0"), { store });
+  const first = await serve();
+  let address = first.address;
+  const resumed: boolean[] = [];
+  await using client = reliableChannel<number>(
+    ({ signal }) => connect(address, { signal }),
+    {
+      reconnect: HASTE,
+      onReconnect: (event) => resumed.push(event.resumed),
+    },
+  );
+  const seen: number[] = [];
+  const server = await first.accept();
+  const stuck = Promise.withResolvers<void>();
+  server.handle((n) => {
+    seen.push(n);
+    if (n === 2) return stuck.promise; // it dies in the middle of this one
+  }).catch(() => {});
+  await client.send(0);
+  await client.send(1);
+  const rest = [2, 3].map((n) => client.send(n));
+  await assertRejects(() => client.flush({ timeout: 30 }), DeliveryError);
+
+  await using second = await serve();
+  address = second.address;
+  (server as unknown as { detach(reason: unknown): void })
+    .detach(new Error("killed"));
+  await first.close();
+  const renewed = await second.accept();
+  const handling = renewed.handle((n) => void seen.push(n));
+  await Promise.all(rest);
+  const { sessionId } = client;
+  const back = renewed.send(4); // numbered as the client expects
+  assertEquals(await client.receive(), 4);
+  await back;
+  await client.close();
+  await handling;
+  stuck.resolve();
+  assertEquals(seen, [0, 1, 2, 2, 3]); // only the one that was not finished
+  assertEquals(resumed, [true]);
+  assertEquals(handled.get(sessionId), 4);
+  assertEquals(deleted, [sessionId]);
+});
+
+Deno.test("reliable: a client that is not allowed learns that at once", async () => {
+  const inner = await listen("tcp:127.0.0.1:0");
+  const errors: unknown[] = [];
+  await using _listener = reliableListener<number>(inner, {
+    identify: () => {
+      throw new Error("a stranger");
+    },
+    onError: (error) => errors.push(error),
+  });
+  const client = reliableChannel<number>(
+    ({ signal }) => connect(inner.address, { signal }),
+  );
+  const error = await assertRejects(() => client.closed, ProtocolError);
+  assertEquals(error.code, "refused");
+  assert(String(errors[0]).includes("a stranger"));
+});
+
+Deno.test("reliable: a message above maxFrameLength is refused, and the channel goes on", async () => {
+  await using directory = await temporaryDirectory();
+  await using ends = await reliablePair<Uint8Array>(
+    "unix",
+    directory.path,
+    new Random(seed),
+    { client: { maxFrameLength: 1000 } },
+  );
+  const error = await assertRejects(
+    () => ends.client.send(new Uint8Array(2000)),
+    FrameError,
+    "exceeds maxFrameLength 1000",
+  );
+  assertEquals(error.code, "too-long");
+  const sending = ends.client.send(new Uint8Array(10));
+  assertEquals((await ends.server.receive()).length, 10);
+  await sending;
 });
