@@ -20,6 +20,7 @@ import type {
   ReconnectingChannelOptions,
 } from "./reconnecting_types.ts";
 import type { Connector, DeliveryState } from "./reliable_types.ts";
+import { iteration, messageStream } from "./_streams.ts";
 import { resolveTimeouts } from "./_timeouts.ts";
 
 /** Channels that are gone and whose messages nobody took yet. */
@@ -261,31 +262,11 @@ export class ReconnectingClient<In, Out>
   }
 
   [Symbol.asyncIterator](): AsyncIterator<In> {
-    return {
-      next: () =>
-        this.receive().then(
-          (value) => ({ done: false, value }),
-          (error) => {
-            if (isCleanEnd(error)) return { done: true, value: undefined };
-            throw error;
-          },
-        ),
-    };
+    return { next: () => iteration(this.receive()) };
   }
 
   get readable(): ReadableStream<In> {
-    return this.#readable ??= new ReadableStream<In>({
-      pull: async (controller) => {
-        try {
-          controller.enqueue(await this.receive());
-        } catch (error) {
-          if (isCleanEnd(error)) return controller.close();
-          controller.error(error);
-          this.abort(error);
-        }
-      },
-      cancel: () => this.close(),
-    }, { highWaterMark: 0 });
+    return this.#readable ??= messageStream(this, () => this.close());
   }
 
   get writable(): WritableStream<Out> {

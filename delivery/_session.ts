@@ -23,6 +23,7 @@ import type {
 } from "./reliable_types.ts";
 import { SendLog } from "./_send_log.ts";
 import type { SessionStore } from "./session_store.ts";
+import { iteration, messageStream } from "./_streams.ts";
 import { resolveTimeouts } from "./_timeouts.ts";
 import { resolveWindow, type Window } from "./window.ts";
 import {
@@ -417,20 +418,10 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
           if (item !== NOTHING) {
             return Promise.resolve({ done: false, value: item });
           }
-        } else return this.#next(this.incoming.open(item));
-        return this.#next(this.receive());
+        } else return iteration(this.incoming.open(item));
+        return iteration(this.receive());
       },
     };
-  }
-
-  #next(received: Promise<In>): Promise<IteratorResult<In>> {
-    return received.then(
-      (value) => ({ done: false, value }),
-      (error) => {
-        if (isCleanEnd(error)) return { done: true, value: undefined };
-        throw error;
-      },
-    );
   }
 
   async handle(
@@ -459,18 +450,10 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
   }
 
   get readable(): ReadableStream<In> {
-    return this.#readable ??= new ReadableStream<In>({
-      pull: async (controller) => {
-        try {
-          controller.enqueue(await this.receive());
-        } catch (error) {
-          if (isCleanEnd(error)) return controller.close();
-          controller.error(error);
-          this.abort(error);
-        }
-      },
-      cancel: () => this.incoming.stop(closedHere()),
-    }, { highWaterMark: 0 });
+    return this.#readable ??= messageStream(
+      this,
+      () => this.incoming.stop(closedHere()),
+    );
   }
 
   get writable(): WritableStream<Out> {
