@@ -7,11 +7,7 @@ import {
   type WaitOptions,
 } from "../duplex.ts";
 import { deadline, within } from "../_async/wait.ts";
-import {
-  closedHere,
-  endedByPeer,
-  isCleanEnd,
-} from "../framing/_channel_errors.ts";
+import { closedHere, endedByPeer } from "../framing/_channel_errors.ts";
 import { type Channel, channel, FrameError } from "../framing/mod.ts";
 import { DeliveryError } from "./delivery_error.ts";
 import { Reconnector } from "./_reconnector.ts";
