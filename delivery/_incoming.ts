@@ -55,6 +55,8 @@ export class Incoming<In> {
   /** Messages, and their bytes, that are taken and not settled. */
   #taken = 0;
   #takenBytes = 0;
+  /** Whether `onSettled` was called since the last acknowledgement. */
+  #noted = false;
   /** Messages in the queue from a session that is no more. */
   #stale = 0;
 
@@ -196,15 +198,19 @@ export class Incoming<In> {
     this.settled += this.#taken;
     this.#settledBytes += this.#takenBytes;
     this.#taken = this.#takenBytes = 0;
-    this.#parts.onSettled(
-      this.settled - this.acknowledged >= this.#manyMessages ||
-        this.#settledBytes >= this.#manyBytes,
-    );
+    const many = this.settled - this.acknowledged >= this.#manyMessages ||
+      this.#settledBytes >= this.#manyBytes;
+    // Amid others, one call until the next acknowledgement is enough.
+    if (many || this.isEmpty || !this.#noted) {
+      this.#noted = true;
+      this.#parts.onSettled(many);
+    }
   }
 
   /** Notes that the peer is told now. Returns what to tell. */
   acknowledge(): number {
     this.acknowledged = this.settled;
+    this.#noted = false;
     this.#heldBytes -= this.#settledBytes;
     this.#settledBytes = 0;
     return this.acknowledged;
