@@ -29,6 +29,8 @@ export const O_NOFOLLOW = DARWIN
 /** Linux; the flag and this processor's O_DIRECTORY. */
 export const O_TMPFILE = 0o20000000 |
   (Deno.build.arch === "aarch64" ? 0o40000 : 0o200000);
+export const O_ACCMODE = 3;
+export const O_PATH = 0o10000000; // Linux
 export const AT_FDCWD = -100; // Linux
 export const AT_SYMLINK_FOLLOW = 0x400; // Linux
 export const O_CLOEXEC = DARWIN ? 0x1000000 : 0o2000000;
@@ -55,6 +57,10 @@ export const MSG_CMSG_CLOEXEC = 0x40000000; // Linux
 export const MSG_PEEK = 2;
 export const MSG_TRUNC = DARWIN ? 0x10 : 0x20;
 export const MSG_CTRUNC = DARWIN ? 0x20 : 0x8;
+
+export const SPLICE_F_MOVE = 1; // Linux
+export const SPLICE_F_NONBLOCK = 2; // Linux
+export const S_IFMT = 0o170000;
 
 export const MFD_CLOEXEC = 1;
 export const MFD_ALLOW_SEALING = 2;

@@ -104,7 +104,7 @@ function firstOf<T>(
   return undefined;
 }
 
-type Definition = Omit<Deno.ForeignFunction, "nonblocking">;
+type Definition = Deno.ForeignFunction & { name?: string };
 
 /**
  * Finds functions by dlsym(3) when they are first called. The library that gave
@@ -133,7 +133,9 @@ function lookUp(paths: readonly string[]): Libc | undefined {
     Object.defineProperty(functions, name, {
       configurable: true,
       get() {
-        const pointer = dlsym(name) as Deno.PointerObject<Definition> | null;
+        const pointer = dlsym(definition.name ?? name) as
+          | Deno.PointerObject<Definition>
+          | null;
         const bound = pointer &&
           new Deno.UnsafeFnPointer(pointer, definition);
         const value = bound && bound.call.bind(bound);

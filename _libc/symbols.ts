@@ -156,6 +156,44 @@ export const symbols = {
     result: "isize",
     optional: true,
   },
+  // The same on a thread of the pool, as it reads the disk where it has to
+  sendfile_async: {
+    name: "sendfile",
+    parameters: ["i32", "i32", "buffer", "usize"],
+    result: "isize",
+    nonblocking: true,
+    optional: true,
+  },
+  // ssize_t pread(int fd, void *buf, size_t count, off_t offset)
+  pread: {
+    parameters: ["i32", "buffer", "usize", "i64"],
+    result: "isize",
+    optional: true,
+  },
+  // The three on a thread of the pool, for files: errno can't be read after
+  pread_async: {
+    name: "pread",
+    parameters: ["i32", "buffer", "usize", "i64"],
+    result: "isize",
+    nonblocking: true,
+    optional: true,
+  },
+  read_async: {
+    name: "read",
+    parameters: ["i32", "buffer", "usize"],
+    result: "isize",
+    nonblocking: true,
+    optional: true,
+  },
+  write_async: {
+    name: "write",
+    parameters: ["i32", "buffer", "usize"],
+    result: "isize",
+    nonblocking: true,
+    optional: true,
+  },
+  // int fstat(int fd, struct stat *buf) — a symbol since glibc 2.33
+  fstat: { parameters: ["i32", "buffer"], result: "i32", optional: true },
   // ssize_t splice(int in, off_t *, int out, off_t *, size_t, unsigned) — Linux
   splice: {
     parameters: ["i32", "pointer", "i32", "pointer", "usize", "u32"],

@@ -21,6 +21,19 @@ export interface ByteIo {
    * the connection's `close`.
    */
   close(): Promise<void> | void;
+  /** Whether it reads more from the system than it was asked for. */
+  readonly readsAhead?: boolean;
+}
+
+/**
+ * Work that `writable` takes in place of a chunk: it runs when its turn comes,
+ * and what follows waits for it. What it throws breaks the connection.
+ */
+export class SinkTask {
+  constructor(
+    /** `progress` tells of bytes that moved, for the timers. */
+    readonly run: (io: ByteIo, progress: () => void) => Promise<void>,
+  ) {}
 }
 
 /** What differs between transports. */
@@ -61,6 +74,7 @@ export class ByteConnection implements Connection {
   #freeing: Promise<void> | void = undefined;
   /** What broke it, where it did not end in order. */
   #reason: unknown;
+  #reading = false;
   #readEnded = false;
   /** The peer has sent its end; `#readEnded` may also mean that nobody reads. */
   #peerEnded = false;
@@ -103,6 +117,7 @@ export class ByteConnection implements Connection {
       },
       pull: async (controller) => {
         const request = controller.byobRequest;
+        this.#reading = true;
         try {
           if (request?.view) {
             const view = request.view as Uint8Array<ArrayBuffer>;
@@ -143,6 +158,8 @@ export class ByteConnection implements Connection {
           }
         } catch (error) {
           this.#lose("read from", error);
+        } finally {
+          this.#reading = false;
         }
       },
       cancel: () => {
@@ -159,6 +176,9 @@ export class ByteConnection implements Connection {
       },
       write: async (chunk) => {
         try {
+          if (chunk instanceof SinkTask) {
+            return await chunk.run(this.#io, this.progress);
+          }
           let count = chunk.byteLength === 0 ? 0 : await this.#io.write(chunk);
           this.#progress++;
           while (count < chunk.byteLength) {
@@ -177,6 +197,10 @@ export class ByteConnection implements Connection {
     }, {
       highWaterMark: this.#options.highWaterMark ?? HIGH_WATER_MARK,
       size: (chunk) => {
+        if (chunk instanceof SinkTask) {
+          this.#unsent++;
+          return this.#options.highWaterMark ?? HIGH_WATER_MARK;
+        }
         if (!(chunk instanceof Uint8Array)) {
           const error = new TypeError(
             `Cannot write to ${this.remote}: expected a Uint8Array, ` +
@@ -190,6 +214,17 @@ export class ByteConnection implements Connection {
         return chunk.byteLength;
       },
     });
+  }
+
+  /** Tells that bytes moved by another way than the streams. */
+  readonly progress = (): void => {
+    this.#progress++;
+  };
+
+  /** Whether what the peer sends is all in the kernel still: none was read. */
+  get inputIsUntouched(): boolean {
+    return !this.#reading && !this.#readEnded && !this.#io.readsAhead &&
+      this.#source.desiredSize === 0;
   }
 
   close(): Promise<void> {
