@@ -27,6 +27,7 @@ export * from "./listen.ts";
 export * from "./options.ts";
 export * from "./tls.ts";
 export * from "./tls_details.ts";
+export * from "../_transport/send_file.ts";
 export * from "../_transport/serve_connections.ts";
 export type { Connection, Duplex, Listener, WaitOptions } from "../duplex.ts";
 export type { ByteStreamOptions } from "../_transport/options.ts";
