@@ -30,5 +30,6 @@ export * from "./tls_details.ts";
 export * from "../_transport/send_file.ts";
 export * from "../_transport/serve_connections.ts";
 export type { Connection, Duplex, Listener, WaitOptions } from "../duplex.ts";
+export * from "../_transport/splice.ts";
 export type { ByteStreamOptions } from "../_transport/options.ts";
 export type { RetryOptions } from "../_transport/retry.ts";
