@@ -30,6 +30,8 @@
 export * from "./connect.ts";
 export * from "./listen.ts";
 export * from "./peer.ts";
+export * from "../_transport/create_pool.ts";
+export * from "../_transport/pool.ts";
 export * from "../_transport/send_file.ts";
 export * from "../_transport/serve_connections.ts";
 export type { Connection, Duplex, Listener, WaitOptions } from "../duplex.ts";

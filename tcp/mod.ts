@@ -27,6 +27,8 @@ export * from "./listen.ts";
 export * from "./options.ts";
 export * from "./tls.ts";
 export * from "./tls_details.ts";
+export * from "../_transport/create_pool.ts";
+export * from "../_transport/pool.ts";
 export * from "../_transport/send_file.ts";
 export * from "../_transport/serve_connections.ts";
 export type { Connection, Duplex, Listener, WaitOptions } from "../duplex.ts";
