@@ -36,6 +36,8 @@ export const AT_SYMLINK_FOLLOW = 0x400; // Linux
 export const O_CLOEXEC = DARWIN ? 0x1000000 : 0o2000000;
 
 export const SOL_SOCKET = DARWIN ? 0xffff : 1;
+export const SO_TYPE = DARWIN ? 0x1008 : 3;
+export const SOCK_STREAM = 1;
 export const SO_SNDBUF = DARWIN ? 0x1001 : 7;
 export const SO_KEEPALIVE = DARWIN ? 8 : 9;
 export const SO_RCVBUF = DARWIN ? 0x1002 : 8;
@@ -61,6 +63,11 @@ export const MSG_CTRUNC = DARWIN ? 0x20 : 0x8;
 export const SPLICE_F_MOVE = 1; // Linux
 export const SPLICE_F_NONBLOCK = 2; // Linux
 export const S_IFMT = 0o170000;
+export const S_IFIFO = 0o010000;
+export const S_IFCHR = 0o020000;
+export const S_IFDIR = 0o040000;
+export const S_IFREG = 0o100000;
+export const S_IFSOCK = 0o140000;
 
 export const MFD_CLOEXEC = 1;
 export const MFD_ALLOW_SEALING = 2;
@@ -81,4 +88,5 @@ export const POLLIN = 1;
 export const POLLOUT = 4;
 export const POLLERR = 8;
 export const POLLHUP = 16;
+export const SEEK_CUR = 1;
 export const SEEK_END = 2;

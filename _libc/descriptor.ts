@@ -194,7 +194,8 @@ function expandIpv6(host: string): string {
     .map((word) => parseInt(word, 16).toString(16)).join(":");
 }
 
-function isListening(fd: number): boolean {
+/** Whether a descriptor is a socket that accepts connections. */
+export function isListening(fd: number): boolean {
   return integerOption(fd, SOL_SOCKET, SO_ACCEPTCONN) === 1n;
 }
 
@@ -222,6 +223,19 @@ function findNewest(isIt: (fd: number) => boolean): number | undefined {
     if (isIt(fd)) return fd;
   }
   return openDescriptors().find(isIt);
+}
+
+/**
+ * The descriptor of the TCP listener at an address, or `undefined` where there
+ * are several (`SO_REUSEPORT`).
+ */
+export function findInetListener(addr: Deno.NetAddr): number | undefined {
+  const found = openDescriptors().filter((fd) => {
+    const name = socketName(fd, "local");
+    return name?.family === "inet" && name.port === addr.port &&
+      sameHost(name.hostname, addr.hostname) && isListening(fd);
+  });
+  return found.length === 1 ? found[0] : undefined;
 }
 
 /** The descriptor of the listener bound at `path`. */

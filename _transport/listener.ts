@@ -9,6 +9,10 @@ export interface Acceptor {
   accept(): Promise<Connection | undefined>;
   /** Stops: a pending `accept` rejects. */
   close(): Promise<void> | void;
+  /** The listening socket's descriptor, where it can be found. */
+  descriptor?(): number | undefined;
+  /** Stops, but leaves the address to a successor; gives what was accepted. */
+  retire?(): Connection[];
 }
 
 interface Waiter {
@@ -25,6 +29,8 @@ export class AcceptListener implements Listener {
   /** Accepted for a wait that was given up since. */
   #spare: Connection[] = [];
   #pumping = false;
+  #pumped: Promise<void> | undefined;
+  #retired = false;
   #closing: Promise<void> | undefined;
 
   constructor(address: string, acceptor: Acceptor) {
@@ -33,10 +39,10 @@ export class AcceptListener implements Listener {
   }
 
   accept({ signal }: { signal?: AbortSignal } = {}): Promise<Connection> {
-    if (this.#closing !== undefined) return Promise.reject(this.#closedError());
     if (signal?.aborted) return Promise.reject(signal.reason);
     const spare = this.#spare.shift();
     if (spare !== undefined) return Promise.resolve(spare);
+    if (this.#closing !== undefined) return Promise.reject(this.#closedError());
     const { promise, resolve, reject } = Promise.withResolvers<Connection>();
     const onAbort = () => {
       this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
@@ -49,7 +55,7 @@ export class AcceptListener implements Listener {
     };
     this.#waiters.push(waiter);
     signal?.addEventListener("abort", onAbort, { once: true });
-    if (!this.#pumping) this.#pump();
+    if (!this.#pumping) this.#pumped = this.#pump();
     return promise;
   }
 
@@ -62,8 +68,9 @@ export class AcceptListener implements Listener {
         if (connection === undefined) continue;
         const waiter = this.#waiters.shift();
         if (waiter !== undefined) waiter.resolve(connection);
-        else if (this.#closing === undefined) this.#spare.push(connection);
-        else connection.abort(this.#closedError());
+        else if (this.#closing === undefined || this.#retired) {
+          this.#spare.push(connection);
+        } else connection.abort(this.#closedError());
       } catch (error) {
         if (this.#closing === undefined) this.#waiters.shift()?.reject(error);
       }
@@ -72,12 +79,39 @@ export class AcceptListener implements Listener {
   }
 
   close(): Promise<void> {
+    for (const connection of this.#spare.splice(0)) {
+      connection.abort(this.#closedError());
+    }
     return this.#closing ??= this.#close();
+  }
+
+  /** The listening socket's descriptor, where it can be found. */
+  descriptor(): number | undefined {
+    return this.#closing === undefined
+      ? this.#acceptor.descriptor?.()
+      : undefined;
+  }
+
+  /**
+   * Ends as `close` does, but leaves the address to a successor that has the
+   * socket, and still gives out every connection that was accepted.
+   */
+  async retire(): Promise<void> {
+    this.#retired = true;
+    this.#closing ??= Promise.resolve();
+    const accepted = this.#acceptor.retire?.() ?? [];
+    await this.#pumped; // the accept that was under way
+    for (const connection of accepted) {
+      const waiter = this.#waiters.shift();
+      if (waiter !== undefined) waiter.resolve(connection);
+      else this.#spare.push(connection);
+    }
+    const error = this.#closedError();
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
   }
 
   async #close(): Promise<void> {
     const error = this.#closedError();
-    for (const connection of this.#spare.splice(0)) connection.abort(error);
     const closed = this.#acceptor.close();
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
     await closed;

@@ -151,6 +151,11 @@ export async function listenUnix(
       return connection;
     },
     close: () => bound.release(),
+    descriptor: () => findUnixListener(bound.boundPath),
+    retire() {
+      bound.listener.close();
+      return [];
+    },
   });
 }
 

@@ -28,8 +28,14 @@
  */
 
 export * from "./connect.ts";
+export * from "./hand_over.ts";
+export * from "./inherited.ts";
 export * from "./listen.ts";
 export * from "./peer.ts";
+export * from "./receive_descriptor.ts";
+export * from "./received_descriptor.ts";
+export * from "./send_descriptor.ts";
+export type { AdoptListenerOptions } from "./_adopted.ts";
 export * from "../_transport/create_pool.ts";
 export * from "../_transport/pool.ts";
 export * from "../_transport/send_file.ts";

@@ -1,4 +1,5 @@
 import { acceptTcp, checkTcpOptions, checkTcpPermission } from "./_apply.ts";
+import { findInetListener } from "../_libc/descriptor.ts";
 import { bindTcp, BoundListener } from "./_bind.ts";
 import type { ListenTcpOptions, TcpListener } from "./options.ts";
 
@@ -37,5 +38,10 @@ export async function listenTcp(
   return new BoundListener("tcp", listener.addr as Deno.NetAddr, {
     accept: () => acceptTcp(listener, options),
     close: () => listener.close(),
+    descriptor: () => findInetListener(listener.addr as Deno.NetAddr),
+    retire() {
+      listener.close();
+      return [];
+    },
   });
 }
