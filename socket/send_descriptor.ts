@@ -47,7 +47,9 @@ export interface SendDescriptorOptions {
  * gets `data`, and the kernel closes the descriptors.
  *
  * A connection is sent as the kernel has it: what this process has read of it,
- * or not written yet, does not go along.
+ * or not written yet, does not go along. Keep yours open, and leave it alone,
+ * until the receiver is done: the runtime shuts a socket down when it closes it,
+ * and so for every process that has it. Listeners may be closed at once.
  *
  * Requires `--allow-ffi`. Linux only.
  *
