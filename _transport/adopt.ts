@@ -117,21 +117,28 @@ export class AdoptedAcceptor implements Acceptor {
     const server = createServer({ pauseOnConnect: true, allowHalfOpen: true });
     server.on("connection", (socket) => {
       this.#queue.push(socket);
-      if (this.#queue.length >= MAX_QUEUE) this.#pause();
+      if (this.#queue.length === MAX_QUEUE) this.#pauseLater(server);
       this.#wake?.();
     });
     server.on("error", (error) => {
       this.#error = error;
-      this.#pause();
+      this.#server = undefined;
+      server.close();
       this.#wake?.();
     });
     server.listen({ fd });
     this.#server = server;
   }
 
-  #pause(): void {
-    this.#server?.close();
+  /**
+   * The runtime accepts in batches and tells of them one by one: what it closes
+   * in the middle of one is lost. So it closes in a later turn.
+   */
+  async #pauseLater(server: Server): Promise<void> {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    if (this.#server !== server || this.#queue.length < MAX_QUEUE) return;
     this.#server = undefined;
+    server.close();
   }
 
   #wrap(socket: Socket): Connection {
@@ -157,7 +164,8 @@ export class AdoptedAcceptor implements Acceptor {
     return this.#fd;
   }
 
-  retire(): Connection[] {
+  async retire(): Promise<Connection[]> {
+    await new Promise<void>((resolve) => setImmediate(resolve));
     this.#stop();
     return this.#queue.splice(0).map((socket) => this.#wrap(socket));
   }
@@ -170,7 +178,8 @@ export class AdoptedAcceptor implements Acceptor {
   #stop(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#pause();
+    this.#server?.close();
+    this.#server = undefined;
     libc("close a listener").close!(this.#fd);
     this.#wake?.();
   }

@@ -12,7 +12,7 @@ export interface Acceptor {
   /** The listening socket's descriptor, where it can be found. */
   descriptor?(): number | undefined;
   /** Stops, but leaves the address to a successor; gives what was accepted. */
-  retire?(): Connection[];
+  retire?(): Promise<Connection[]> | Connection[];
 }
 
 interface Waiter {
@@ -31,6 +31,8 @@ export class AcceptListener implements Listener {
   #pumping = false;
   #pumped: Promise<void> | undefined;
   #retired = false;
+  /** What was accepted is still being collected. */
+  #retiring = false;
   #closing: Promise<void> | undefined;
 
   constructor(address: string, acceptor: Acceptor) {
@@ -42,7 +44,9 @@ export class AcceptListener implements Listener {
     if (signal?.aborted) return Promise.reject(signal.reason);
     const spare = this.#spare.shift();
     if (spare !== undefined) return Promise.resolve(spare);
-    if (this.#closing !== undefined) return Promise.reject(this.#closedError());
+    if (this.#closing !== undefined && !this.#retiring) {
+      return Promise.reject(this.#closedError());
+    }
     const { promise, resolve, reject } = Promise.withResolvers<Connection>();
     const onAbort = () => {
       this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
@@ -55,7 +59,7 @@ export class AcceptListener implements Listener {
     };
     this.#waiters.push(waiter);
     signal?.addEventListener("abort", onAbort, { once: true });
-    if (!this.#pumping) this.#pumped = this.#pump();
+    if (!this.#pumping && !this.#retiring) this.#pumped = this.#pump();
     return promise;
   }
 
@@ -97,15 +101,16 @@ export class AcceptListener implements Listener {
    * socket, and still gives out every connection that was accepted.
    */
   async retire(): Promise<void> {
-    this.#retired = true;
+    this.#retired = this.#retiring = true;
     this.#closing ??= Promise.resolve();
-    const accepted = this.#acceptor.retire?.() ?? [];
+    const accepted = await this.#acceptor.retire?.() ?? [];
     await this.#pumped; // the accept that was under way
     for (const connection of accepted) {
       const waiter = this.#waiters.shift();
       if (waiter !== undefined) waiter.resolve(connection);
       else this.#spare.push(connection);
     }
+    this.#retiring = false;
     const error = this.#closedError();
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
   }

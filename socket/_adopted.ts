@@ -80,8 +80,8 @@ export function adoptListener(
       await onClose();
     },
     descriptor: () => acceptor.descriptor(),
-    retire: () =>
-      acceptor.retire().filter((connection) => {
+    retire: async () =>
+      (await acceptor.retire()).filter((connection) => {
         const error = allow &&
           denial(allow, descriptorOf(connection)?.fd, address);
         if (error) connection.abort();
