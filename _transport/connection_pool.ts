@@ -36,6 +36,7 @@ export class ConnectionPool<C extends Connection> implements Pool<C> {
   #stop = new AbortController();
   #emptied = Promise.withResolvers<void>();
   #giveUp = new AbortController();
+  #watchScheduled = false;
   #sweepTimer: ReturnType<typeof setTimeout> | undefined;
   #refillTimer: ReturnType<typeof setTimeout> | undefined;
   #refillPause = REFILL_PAUSE;
@@ -332,8 +333,18 @@ export class ConnectionPool<C extends Connection> implements Pool<C> {
     entry.idleSince = performance.now();
     this.#idle.push(entry);
     if (this.#waiters.length > 0) return this.#serve();
-    entry.watch(() => this.#evict());
+    this.#watchLater();
     this.#sweepLater();
+  }
+
+  /** A read costs: only for those that are idle when the turn is over. */
+  #watchLater(): void {
+    if (this.#watchScheduled) return;
+    this.#watchScheduled = true;
+    setImmediate(() => {
+      this.#watchScheduled = false;
+      for (const entry of this.#idle) entry.watch(() => this.#evict());
+    });
   }
 
   /** Discards the idle ones that broke. */

@@ -35,6 +35,7 @@ export class PoolEntry<C extends Connection> {
    * bytes to the next one.
    */
   watch(onSpoiled: () => void): void {
+    if (this.#watch !== undefined || !this.reusable) return;
     const reader = this.#watch = this.connection.readable.getReader();
     const spoil = () => {
       if (this.#watch !== reader) return; // given up
