@@ -9,7 +9,7 @@ import { libc } from "../_libc/library.ts";
 import { ByteConnection } from "../_transport/connection.ts";
 import { AcceptListener } from "../_transport/listener.ts";
 import { rawDescriptor } from "../_transport/raw.ts";
-import type { Sendable } from "./send_descriptor.ts";
+import type { Sendable } from "./sendable.ts";
 
 /** The socket of a Unix connection, for messages around its streams. */
 export function unixDescriptor(

@@ -61,10 +61,12 @@ const TIMEOUT = 10_000;
  * await using control = await listenUnix({ path: `${directory}/control.sock` });
  * await using client = await connectUnix({ path: `${directory}/control.sock` });
  *
+ * await using server = await control.accept();
+ *
  * // In the new process:
  * const receiving = receiveListener(client);
  * // In the old one:
- * await handOver(old, await control.accept());
+ * await handOver(old, server);
  *
  * await using listener = await receiving;
  * assertEquals(listener.address, old.address);

@@ -35,6 +35,7 @@ export * from "./peer.ts";
 export * from "./receive_descriptor.ts";
 export * from "./received_descriptor.ts";
 export * from "./send_descriptor.ts";
+export * from "./sendable.ts";
 export type { AdoptListenerOptions } from "./_adopted.ts";
 export * from "../_transport/create_pool.ts";
 export * from "../_transport/pool.ts";

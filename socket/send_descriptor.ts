@@ -1,4 +1,4 @@
-import type { Connection, Listener } from "../duplex.ts";
+import type { Connection } from "../duplex.ts";
 import { checkInteger, describe } from "../_async/check.ts";
 import { sleep, within } from "../_async/wait.ts";
 import { F_DUPFD_CLOEXEC } from "../_libc/constants.ts";
@@ -8,20 +8,10 @@ import { MAX_DESCRIPTORS, trySendWithDescriptors } from "../_libc/rights.ts";
 import type { ByteConnection } from "../_transport/connection.ts";
 import { runInTurn, writeAll } from "../_transport/raw.ts";
 import { numberOf, unixDescriptor } from "./_numbers.ts";
+import type { Sendable } from "./sendable.ts";
 
 /** The longest pause between two looks at a full socket, in milliseconds. */
 const MAX_PAUSE = 16;
-
-/**
- * What {@linkcode sendDescriptor} takes: a number, an open file, a connection or
- * listener of this package, or what has a number, such as `SharedMemory`.
- */
-export type Sendable =
-  | number
-  | Deno.FsFile
-  | Connection
-  | Listener
-  | { readonly fd: number };
 
 /** Options of {@linkcode sendDescriptor}. */
 export interface SendDescriptorOptions {
