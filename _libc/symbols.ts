@@ -192,8 +192,6 @@ export const symbols = {
     nonblocking: true,
     optional: true,
   },
-  // int fstat(int fd, struct stat *buf) — a symbol since glibc 2.33
-  fstat: { parameters: ["i32", "buffer"], result: "i32", optional: true },
   // ssize_t splice(int in, off_t *, int out, off_t *, size_t, unsigned) — Linux
   splice: {
     parameters: ["i32", "pointer", "i32", "pointer", "usize", "u32"],

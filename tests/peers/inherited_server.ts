@@ -3,7 +3,7 @@ import { inheritedListeners, serveConnections } from "../../socket/mod.ts";
 
 const listeners = inheritedListeners();
 const again = inheritedListeners().length +
-  Deno.env.has("LISTEN_FDS") as number;
+  Number(Deno.env.has("LISTEN_FDS"));
 console.log(
   "ready",
   again,
