@@ -1,6 +1,6 @@
 // Connections and listeners from descriptors: inherited, or sent by a peer.
 
-import { createServer, type Server, Socket } from "node:net";
+import type { Server, Socket } from "node:net";
 import type { Connection } from "../duplex.ts";
 import {
   F_DUPFD_CLOEXEC,
@@ -13,6 +13,7 @@ import { unwrap } from "../_libc/errno.ts";
 import { libc } from "../_libc/library.ts";
 import { ByteConnection } from "./connection.ts";
 import type { Acceptor } from "./listener.ts";
+import { nodeNet } from "./node_net.ts";
 import { NodeSocketIo } from "./node_socket.ts";
 import type { ByteStreamOptions } from "./options.ts";
 
@@ -40,6 +41,7 @@ export function adoptConnection(
   const local = addressOf(fd, "local");
   const remote = addressOf(fd, "peer");
   setNonblocking(fd);
+  const { Socket } = nodeNet();
   const socket = new Socket({ fd, allowHalfOpen: true } as { fd: number });
   const connection = wrap(socket, options, local, remote);
   if (local !== "fd:") setDescriptor(connection, fd);
@@ -114,7 +116,10 @@ export class AdoptedAcceptor implements Acceptor {
       `Cannot accept on ${this.#address}`,
       "fcntl(F_DUPFD)",
     );
-    const server = createServer({ pauseOnConnect: true, allowHalfOpen: true });
+    const server = nodeNet().createServer({
+      pauseOnConnect: true,
+      allowHalfOpen: true,
+    });
     server.on("connection", (socket) => {
       this.#queue.push(socket);
       if (this.#queue.length === MAX_QUEUE) this.#pauseLater(server);
