@@ -35,6 +35,8 @@ export interface MeasureOptions extends WaitOptions {
    * @default {10000}
    */
   timeout?: number;
+  /** Told of each scheme before it is measured, to show progress. */
+  onStart?: (scheme: string) => void;
   /** What measuring `tls` needs, in PEM. Without it `tls` is not measured. */
   tls?: {
     /** The server's certificate, for `localhost`. */
@@ -79,6 +81,8 @@ export interface MeasureReport {
 }
 
 const CHUNK = 64 * 1024;
+/** The schemes whose address is a path. */
+const PATH_SCHEMES = ["unix", "shm", "fifo"];
 /** Round trips before the measurement, until code and buffers are warm. */
 const WARM_UP = 200;
 
@@ -142,6 +146,7 @@ export async function measure(
       skipped.push({ scheme, reason });
       continue;
     }
+    options.onStart?.(scheme);
     using limit = deadline(`Cannot measure ${scheme}`, { signal, timeout });
     try {
       measured.push(
@@ -171,7 +176,8 @@ function reasonToSkip(scheme: string, hasTls: boolean): string | undefined {
   if (scheme === "tls" && !hasTls) {
     return "options.tls with cert and key is missing";
   }
-  if (Deno.build.os === "windows" && (scheme === "unix" || scheme === "shm")) {
+  if (scheme === "nats") return "needs a NATS server";
+  if (Deno.build.os === "windows" && PATH_SCHEMES.includes(scheme)) {
     return "is not there on Windows";
   }
   return undefined;
@@ -184,7 +190,7 @@ async function measureOne(
   tls: MeasureOptions["tls"],
   signal: AbortSignal,
 ): Promise<Measured> {
-  const isLocal = scheme === "unix" || scheme === "shm";
+  const isLocal = PATH_SCHEMES.includes(scheme);
   const directory = isLocal
     ? await Deno.makeTempDir({ prefix: "sluice" })
     : undefined;

@@ -138,7 +138,14 @@ Deno.test({
   name: "measure measures each transport with a second process",
   ignore: !unix,
   async fn() {
-    const report = await measure({ duration: 20, messageSize: 3000 });
+    const started: string[] = [];
+    const before = [...Deno.readDirSync(".")].length;
+    const report = await measure({
+      duration: 20,
+      messageSize: 3000,
+      onStart: (scheme) => started.push(scheme),
+    });
+    assertEquals([...Deno.readDirSync(".")].length, before, "left a file");
     const names = [...report.measured, ...report.skipped]
       .map(({ scheme }) => scheme).sort();
     assertEquals(names, schemes({ listen: true }).sort());
@@ -150,6 +157,8 @@ Deno.test({
       scheme === "unix" || scheme === "tcp"
     );
     assertEquals(unixAndTcp.length, 2, String(report));
+    for (const { scheme } of report.measured) assert(started.includes(scheme));
+    assert(!started.includes("nats"), "there is no server to measure");
     for (const { roundTrip, throughput } of report.measured) {
       assert(roundTrip.count > 0 && roundTrip.p50 > 0);
       assert(throughput > 0);
