@@ -89,7 +89,14 @@ function parse(command: CommandSpec, args: readonly string[]) {
     };
   } catch (error) {
     // "Unknown option '--foo'. To specify ...": the first sentence is enough.
-    throw new UsageError((error as Error).message.split(". ")[0]);
+    const [first] = (error as Error).message.split(/\.[ \n]/);
+    const ambiguous = /^Option '(.*)' argument is ambiguous$/.exec(first);
+    throw new UsageError(
+      ambiguous === null
+        ? first
+        : `${ambiguous[1]} has no value: write one that begins with - as ` +
+          `${ambiguous[1].split(" ").at(-1)}=-...`,
+    );
   }
 }
 

@@ -8,6 +8,7 @@ import {
   type CommandSpec,
   type Input,
   integerOption,
+  type OptionSpec,
   textOption,
   TIMEOUT,
   timeoutOption,
@@ -15,25 +16,30 @@ import {
 } from "./_command.ts";
 import { lineMessages, MESSAGE_OPTIONS } from "./_messages.ts";
 
+/** The options of what listens for many. */
+export const LISTEN_OPTIONS: Record<string, OptionSpec> = {
+  "max-connections": {
+    type: "string",
+    short: "n",
+    value: "N",
+    help: "how many at once, with a second address (1000)",
+  },
+  mode: {
+    type: "string",
+    value: "OCTAL",
+    help: "permissions of a socket's file (600)",
+  },
+  cert: { type: "string", value: "FILE", help: "certificate of tls:, PEM" },
+  key: { type: "string", value: "FILE", help: "private key of tls:, PEM" },
+};
+
 export const listenCommand: CommandSpec = {
   name: "listen",
   summary: "Accept connections, for another address or for this terminal",
   positionals: ["<address>", "[address]"],
   options: {
     ...MESSAGE_OPTIONS,
-    "max-connections": {
-      type: "string",
-      short: "n",
-      value: "N",
-      help: "how many at once, with a second address (1000)",
-    },
-    mode: {
-      type: "string",
-      value: "OCTAL",
-      help: "permissions of a socket's file (600)",
-    },
-    cert: { type: "string", value: "FILE", help: "certificate of tls:, PEM" },
-    key: { type: "string", value: "FILE", help: "private key of tls:, PEM" },
+    ...LISTEN_OPTIONS,
     timeout: TIMEOUT,
   },
   details: "With one address, the first connection is joined with standard " +
@@ -85,7 +91,8 @@ export const listenCommand: CommandSpec = {
   },
 };
 
-async function listenOptions(input: Input): Promise<ListenOptions> {
+/** {@linkcode LISTEN_OPTIONS} as they were given. */
+export async function listenOptions(input: Input): Promise<ListenOptions> {
   const options: ListenOptions = {};
   const mode = textOption(input, "mode");
   if (mode !== undefined) {

@@ -2,6 +2,8 @@
 
 import config from "../deno.json" with { type: "json" };
 import { schemes } from "../address.ts";
+import { benchCommand } from "./_bench.ts";
+import { chooseCommand } from "./_choose.ts";
 import { type CommandSpec, parseInput, UsageError } from "./_command.ts";
 import { completionsCommand } from "./_completions.ts";
 import { connectCommand } from "./_connect.ts";
@@ -9,6 +11,7 @@ import { commandHelp, overview } from "./_help.ts";
 import { listenCommand } from "./_listen.ts";
 import { callCommand, describeCommand } from "./_rpc.ts";
 import { shmCommand } from "./_shm.ts";
+import { tapCommand } from "./_tap.ts";
 import {
   InterruptedError,
   openTerminal,
@@ -21,6 +24,9 @@ const COMMANDS: readonly CommandSpec[] = [
   connectCommand,
   callCommand,
   describeCommand,
+  tapCommand,
+  benchCommand,
+  chooseCommand,
   shmCommand,
   completionsCommand(() => COMMANDS),
 ];

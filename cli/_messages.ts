@@ -95,6 +95,20 @@ export function lineMessages(
   return { format: FORMATS[frames](), ...CODECS[name] };
 }
 
+/** What `--frames` and `--codec` tell a tap: no codec shows bytes in hex. */
+export function tapMessages(
+  options: Record<string, string | boolean | undefined>,
+): { format?: FrameFormat; codec?: Codec<unknown> } {
+  const messages = lineMessages(options);
+  if (messages === undefined) return {};
+  const { frames, codec } = options as { frames: string; codec?: string };
+  const isText = frames === "lines" || frames === "content-length";
+  return codec === "hex" ||
+      codec === undefined && !isText && frames !== "msgpack"
+    ? { format: messages.format }
+    : { format: messages.format, codec: messages.codec };
+}
+
 /** Reads one JSON value; what JSON lacks is written as {@linkcode showValue} does. */
 export function parseValue(text: string): unknown {
   try {

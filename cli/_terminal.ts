@@ -11,6 +11,8 @@ export interface Terminal {
   readonly signal: AbortSignal;
   /** Writes a line to standard output. */
   print(line: string): void;
+  /** Writes bytes to standard output, as they are. */
+  write(bytes: Uint8Array): void;
   /** Writes a line to standard error. */
   note(line: string): void;
   /** Shows how far long work is, on a terminal's standard error only. */
@@ -48,13 +50,19 @@ export function openTerminal(): Terminal & Disposable {
       clear();
       writeAll(Deno.stdout, `${line}\n`);
     },
+    write(bytes) {
+      clear();
+      writeAll(Deno.stdout, bytes);
+    },
     note(line) {
       clear();
       writeAll(Deno.stderr, `${line}\n`);
     },
     progress(text) {
       if (!Deno.stderr.isTerminal()) return;
-      writeAll(Deno.stderr, `\r\x1b[K${text}`);
+      // A line that wraps could not be taken back.
+      const { columns } = Deno.consoleSize();
+      writeAll(Deno.stderr, `\r\x1b[K${text.slice(0, columns - 1)}`);
       shown = text !== "";
     },
     paint: (colour, text) =>
@@ -81,9 +89,9 @@ export class InterruptedError extends Error {
 
 function writeAll(
   to: { writeSync(bytes: Uint8Array): number },
-  text: string,
+  data: string | Uint8Array,
 ): void {
-  let bytes = encoder.encode(text);
+  let bytes = typeof data === "string" ? encoder.encode(data) : data;
   try {
     while (bytes.length > 0) bytes = bytes.subarray(to.writeSync(bytes));
   } catch (error) {
