@@ -4,18 +4,31 @@ import type { Duplex } from "../duplex.ts";
 import { channel } from "../framing/mod.ts";
 import type { LineMessages } from "./_messages.ts";
 import { UsageError } from "./_command.ts";
-import type { Terminal } from "./_terminal.ts";
+import { printable, type Terminal } from "./_terminal.ts";
 
-/** This process's own standard input and output. */
-export function ownStdio(): Duplex {
+/**
+ * This process's own standard input and output. On a terminal, what comes is
+ * shown without what would drive the terminal, unless it is `raw`.
+ */
+export function ownStdio(terminal: Terminal, raw: boolean): Duplex {
+  if (raw || !Deno.stdout.isTerminal()) {
+    return {
+      readable: Deno.stdin.readable,
+      writable: new WritableStream({
+        write: (bytes) => terminal.write(bytes),
+      }),
+    };
+  }
+  const decoder = new TextDecoder();
+  const show = (text: string) =>
+    terminal.write(
+      new TextEncoder().encode(printable(text.replaceAll("\r\n", "\n"))),
+    );
   return {
     readable: Deno.stdin.readable,
     writable: new WritableStream({
-      async write(bytes) {
-        for (let at = 0; at < bytes.length;) {
-          at += await Deno.stdout.write(bytes.subarray(at));
-        }
-      },
+      write: (bytes) => show(decoder.decode(bytes, { stream: true })),
+      close: () => show(decoder.decode()),
     }),
   };
 }
@@ -41,9 +54,11 @@ export async function bridge(
  */
 export async function bridgeStdio(
   connection: Duplex,
-  signal: AbortSignal,
+  terminal: Terminal,
+  raw: boolean,
 ): Promise<void> {
-  const stdio = ownStdio();
+  const { signal } = terminal;
+  const stdio = ownStdio(terminal, raw);
   const ended = new AbortController();
   const sending = stdio.readable.pipeTo(connection.writable, {
     signal: AbortSignal.any([signal, ended.signal]),

@@ -70,6 +70,13 @@ export function parseInput(
   return { positionals, options, terminal };
 }
 
+/** Marks a negative number: no argument of a process can have this character. */
+const NEGATIVE = "\0";
+
+function unmark(text: string): string {
+  return text.startsWith(NEGATIVE) ? text.slice(NEGATIVE.length) : text;
+}
+
 function parse(command: CommandSpec, args: readonly string[]) {
   const options = Object.fromEntries(
     Object.entries(command.options).map(([name, { type, short }]) => [
@@ -79,13 +86,18 @@ function parse(command: CommandSpec, args: readonly string[]) {
   );
   try {
     const { positionals, values } = parseArgs({
-      args: [...args],
+      // A negative number is a value, no option: there is none of digits.
+      args: args.map((arg) => /^-\.?\d/.test(arg) ? NEGATIVE + arg : arg),
       options,
       allowPositionals: true,
     });
+    const given = Object.entries(values).map(([name, value]) => [
+      name,
+      typeof value === "string" ? unmark(value) : value,
+    ]);
     return {
-      positionals,
-      options: { ...values } as Record<string, string | boolean | undefined>,
+      positionals: positionals.map(unmark),
+      options: Object.fromEntries(given) as Input["options"],
     };
   } catch (error) {
     // "Unknown option '--foo'. To specify ...": the first sentence is enough.
@@ -130,6 +142,19 @@ export const TIMEOUT: OptionSpec = {
   short: "t",
   value: "MS",
   help: "give up connecting after so many milliseconds (10000)",
+};
+
+/** The option of what shows bytes on a terminal. */
+export const RAW: OptionSpec = {
+  type: "boolean",
+  help: "let bytes drive this terminal, instead of escaping what would",
+};
+
+/** The option of what connects once. */
+export const RETRY: OptionSpec = {
+  type: "boolean",
+  short: "r",
+  help: "try again, until the server is there or --timeout is over",
 };
 
 /** {@linkcode TIMEOUT} as it was given. */

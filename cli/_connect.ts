@@ -1,14 +1,15 @@
 // sluice connect: one address to another, or to this terminal.
 
-import { connect } from "../address.ts";
 import { bridge, bridgeStdio, talk } from "./_bridge.ts";
 import {
   type CommandSpec,
+  RAW,
+  RETRY,
   TIMEOUT,
-  timeoutOption,
   UsageError,
 } from "./_command.ts";
 import { lineMessages, MESSAGE_OPTIONS } from "./_messages.ts";
+import { open } from "./_open.ts";
 
 export const connectCommand: CommandSpec = {
   name: "connect",
@@ -16,11 +17,8 @@ export const connectCommand: CommandSpec = {
   positionals: ["<address>", "[address]"],
   options: {
     ...MESSAGE_OPTIONS,
-    retry: {
-      type: "boolean",
-      short: "r",
-      help: "try again while the server is not there yet",
-    },
+    raw: RAW,
+    retry: RETRY,
     timeout: TIMEOUT,
   },
   details: "With one address, standard input goes to the peer and what it " +
@@ -36,18 +34,15 @@ export const connectCommand: CommandSpec = {
     const { positionals: [address, second], terminal } = input;
     const { signal } = terminal;
     const messages = lineMessages(input.options);
-    const options = {
-      signal,
-      timeout: timeoutOption(input),
-      retry: input.options.retry === true,
-    };
     if (second !== undefined && messages !== undefined) {
       throw new UsageError("--frames is for a terminal: give one address");
     }
-    await using first = await connect(address, options);
+    await using first = await open(address, input);
     if (messages !== undefined) return await talk(first, messages, terminal);
-    if (second === undefined) return await bridgeStdio(first, signal);
-    await using other = await connect(second, options);
+    if (second === undefined) {
+      return await bridgeStdio(first, terminal, input.options.raw === true);
+    }
+    await using other = await open(second, input);
     await bridge(first, other, signal);
   },
 };

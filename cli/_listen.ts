@@ -9,6 +9,7 @@ import {
   type Input,
   integerOption,
   type OptionSpec,
+  RAW,
   textOption,
   TIMEOUT,
   timeoutOption,
@@ -39,6 +40,7 @@ export const listenCommand: CommandSpec = {
   positionals: ["<address>", "[address]"],
   options: {
     ...MESSAGE_OPTIONS,
+    raw: RAW,
     ...LISTEN_OPTIONS,
     timeout: TIMEOUT,
   },
@@ -58,6 +60,7 @@ export const listenCommand: CommandSpec = {
     if (second !== undefined && messages !== undefined) {
       throw new UsageError("--frames is for a terminal: give one address");
     }
+    const raw = input.options.raw === true;
     const maxConnections = integerOption(input, "max-connections", {
       min: 1,
       max: 1_000_000,
@@ -68,7 +71,7 @@ export const listenCommand: CommandSpec = {
     if (second === undefined) {
       await using connection = await listener.accept({ signal });
       await listener.close();
-      if (messages === undefined) await bridgeStdio(connection, signal);
+      if (messages === undefined) await bridgeStdio(connection, terminal, raw);
       else await talk(connection, messages, terminal);
       return;
     }

@@ -38,7 +38,7 @@ export async function main(args: readonly string[]): Promise<number> {
   const command = COMMANDS.find((command) => command.name === name);
   try {
     if (command === undefined) return general(args, terminal);
-    if (rest.includes("--help") || rest.includes("-h")) {
+    if (asksForHelp(rest)) {
       terminal.print(commandHelp(command));
       return 0;
     }
@@ -47,6 +47,13 @@ export async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     return exitCode(error, command, terminal);
   }
+}
+
+/** Whether help is asked for, anywhere before `--`. */
+function asksForHelp(args: readonly string[]): boolean {
+  const end = args.indexOf("--");
+  const options = end < 0 ? args : args.slice(0, end);
+  return options.includes("--help") || options.includes("-h");
 }
 
 /** What stands in no command: help, the version, or a mistake. */

@@ -1,6 +1,5 @@
 // sluice call and sluice describe: RPC without a program.
 
-import { connect } from "../address.ts";
 import {
   createSession,
   jsonRpc,
@@ -14,11 +13,14 @@ import {
   type Input,
   integerOption,
   type OptionSpec,
+  RETRY,
   textOption,
   TIMEOUT,
   timeoutOption,
+  UsageError,
 } from "./_command.ts";
 import { parseValue, showValue } from "./_messages.ts";
+import { open } from "./_open.ts";
 import { printable } from "./_terminal.ts";
 
 const PROTOCOLS: Record<string, () => Protocol> = {
@@ -38,12 +40,10 @@ const PROTOCOL: OptionSpec = {
 
 async function openSession(input: Input): Promise<Session> {
   const [address] = input.positionals;
-  const connection = await connect(address, {
-    signal: input.terminal.signal,
-    timeout: timeoutOption(input),
-  });
+  const connection = await open(address, input);
   const protocol = PROTOCOLS[textOption(input, "protocol") ?? "sluice"]();
-  return createSession(connection, { protocol });
+  // What breaks the session rejects the call, which says it once.
+  return createSession(connection, { protocol, onError: () => {} });
 }
 
 export const callCommand: CommandSpec = {
@@ -59,11 +59,12 @@ export const callCommand: CommandSpec = {
       help: "give up waiting for the answer after so many milliseconds",
     },
     notify: { type: "boolean", help: "send it without waiting for an answer" },
+    retry: RETRY,
     timeout: TIMEOUT,
   },
   details: "Each argument is a JSON value; one that is none is taken as " +
     'text. Bytes are written as {"$base64":"..."}, a bigint as ' +
-    '{"$bigint":"..."}, a date as {"$date":"..."}. The result is printed as ' +
+    '{"$bigint":"..."}, a date as {"$date":"..."}; - reads one from standard input. The result is printed as ' +
     "JSON, the items of a stream one a line, as they come.",
   examples: [
     "sluice call unix:/run/math.sock add 20 22",
@@ -72,7 +73,10 @@ export const callCommand: CommandSpec = {
   ],
   async run(input) {
     const { positionals: [, method, ...texts], terminal } = input;
-    const params = texts.map((text) => parseArgument(text));
+    if (texts.filter((text) => text === "-").length > 1) {
+      throw new UsageError("- stands for standard input, which ends once");
+    }
+    const params = await Promise.all(texts.map(parseArgument));
     const timeout = integerOption(input, "deadline", {
       min: 1,
       max: 2 ** 31 - 1,
@@ -108,6 +112,7 @@ export const describeCommand: CommandSpec = {
   positionals: ["<address>"],
   options: {
     json: { type: "boolean", help: "as JSON" },
+    retry: RETRY,
     timeout: TIMEOUT,
   },
   examples: ["sluice describe unix:/run/math.sock"],
@@ -137,12 +142,18 @@ export const describeCommand: CommandSpec = {
   },
 };
 
-/** JSON where it is JSON; a bare word is text, to save on quotes. */
-function parseArgument(text: string): unknown {
+/**
+ * JSON where it is JSON; a bare word is text, to save on quotes. `-` is standard
+ * input, which has to be JSON.
+ */
+async function parseArgument(argument: string): Promise<unknown> {
+  if (argument === "-") {
+    return parseValue(await new Response(Deno.stdin.readable).text());
+  }
   try {
-    return parseValue(text);
+    return parseValue(argument);
   } catch {
-    return text;
+    return argument;
   }
 }
 

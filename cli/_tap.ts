@@ -101,7 +101,8 @@ export const tapCommand: CommandSpec = {
       const counted = meter(tapped, { metrics, format: framing.format });
       await bridge(connection, counted, signal);
     };
-    const counters = () => showCounters(metrics, count, sink);
+    const unit = framing.format === undefined ? "chunk" : "frame";
+    const counters = () => showCounters(metrics, count, sink, unit);
     using _status = showStatus(terminal, counters);
     try {
       if (fromStdio) {
@@ -221,13 +222,14 @@ function showCounters(
   metrics: ConnectionMetrics,
   count: number,
   sink: TapSink,
+  unit: "frame" | "chunk",
 ): string {
   const now = metrics.snapshot();
   const { dropped, failed } = sink.stats;
   const parts = [
     `${plural(count, "connection")}, ${now.open} open`,
-    `-> ${now.messagesSent} (${showBytes(now.bytesSent)})`,
-    `<- ${now.messagesReceived} (${showBytes(now.bytesReceived)})`,
+    `-> ${plural(now.messagesSent, unit)}, ${showBytes(now.bytesSent)}`,
+    `<- ${plural(now.messagesReceived, unit)}, ${showBytes(now.bytesReceived)}`,
   ];
   if (now.errors > 0) parts.push(plural(now.errors, "error"));
   const lost = dropped + failed;

@@ -7,12 +7,12 @@ const COLOURS = { dim: 2, red: 31, green: 32, yellow: 33, cyan: 36, bold: 1 };
 
 /** The output of this process, and the signals to it. */
 export interface Terminal {
-  /** Aborted by Ctrl-C and SIGTERM; a second one ends the process at once. */
+  /** Aborted by Ctrl-C, SIGTERM and SIGHUP; a second one ends the process at once. */
   readonly signal: AbortSignal;
   /** Writes a line to standard output. */
   print(line: string): void;
-  /** Writes bytes to standard output, as they are. */
-  write(bytes: Uint8Array): void;
+  /** Writes bytes to standard output, as they are, without blocking. */
+  write(bytes: Uint8Array): Promise<void>;
   /** Writes a line to standard error. */
   note(line: string): void;
   /** Shows how far long work is, on a terminal's standard error only. */
@@ -26,17 +26,41 @@ export class OutputClosedError extends Error {
   override readonly name = "OutputClosedError";
 }
 
+/** What ends a command, and 128 plus the signal's number, as shells have it. */
+const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 };
+
+function signals(): (keyof typeof EXIT_CODES)[] {
+  if (Deno.build.os === "windows") return ["SIGINT"];
+  return isHangUpIgnored()
+    ? ["SIGINT", "SIGTERM"]
+    : ["SIGINT", "SIGTERM", "SIGHUP"];
+}
+
+/** Whether `nohup` started this: a handler would undo it. */
+function isHangUpIgnored(): boolean {
+  const path = "/proc/self/status";
+  if (Deno.permissions.querySync({ name: "read", path }).state !== "granted") {
+    return false; // asking would stop a person for little
+  }
+  try {
+    const status = Deno.readTextFileSync(path);
+    const ignored = /^SigIgn:\s*([0-9a-f]+)$/m.exec(status);
+    return ignored !== null && (BigInt(`0x${ignored[1]}`) & 1n) === 1n;
+  } catch { // no /proc
+    return false;
+  }
+}
+
 /** The real terminal. Disposing takes the signal handlers away. */
 export function openTerminal(): Terminal & Disposable {
   const stop = new AbortController();
-  const onSignal = (name: Deno.Signal) => () => {
-    const code = name === "SIGINT" ? 130 : 143;
+  const onSignal = (code: number) => () => {
     if (stop.signal.aborted) Deno.exit(code);
     stop.abort(new InterruptedError(code));
   };
-  const handlers: [Deno.Signal, () => void][] = Deno.build.os === "windows"
-    ? [["SIGINT", onSignal("SIGINT")]]
-    : [["SIGINT", onSignal("SIGINT")], ["SIGTERM", onSignal("SIGTERM")]];
+  const handlers = signals().map((name) =>
+    [name, onSignal(EXIT_CODES[name])] as const
+  );
   for (const [name, handler] of handlers) Deno.addSignalListener(name, handler);
   const coloured = Deno.stdout.isTerminal() && !Deno.noColor;
   let shown = false;
@@ -50,9 +74,15 @@ export function openTerminal(): Terminal & Disposable {
       clear();
       writeAll(Deno.stdout, `${line}\n`);
     },
-    write(bytes) {
+    async write(bytes) {
       clear();
-      writeAll(Deno.stdout, bytes);
+      try {
+        for (let at = 0; at < bytes.length;) {
+          at += await Deno.stdout.write(bytes.subarray(at));
+        }
+      } catch (error) {
+        throw outputError(error);
+      }
     },
     note(line) {
       clear();
@@ -89,17 +119,20 @@ export class InterruptedError extends Error {
 
 function writeAll(
   to: { writeSync(bytes: Uint8Array): number },
-  data: string | Uint8Array,
+  text: string,
 ): void {
-  let bytes = typeof data === "string" ? encoder.encode(data) : data;
+  let bytes = encoder.encode(text);
   try {
     while (bytes.length > 0) bytes = bytes.subarray(to.writeSync(bytes));
   } catch (error) {
-    if (error instanceof Deno.errors.BrokenPipe) {
-      throw new OutputClosedError("Nobody reads the output", { cause: error });
-    }
-    throw error;
+    throw outputError(error);
   }
+}
+
+function outputError(error: unknown): unknown {
+  return error instanceof Deno.errors.BrokenPipe
+    ? new OutputClosedError("Nobody reads the output", { cause: error })
+    : error;
 }
 
 /** Keeps control characters of a peer from acting on the terminal. */

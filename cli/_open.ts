@@ -1,0 +1,32 @@
+// Connecting as the options of a command say.
+
+import { connect } from "../address.ts";
+import type { Connection } from "../duplex.ts";
+import { type Input, timeoutOption } from "./_command.ts";
+
+/** How long a connection may take before a terminal is told, in milliseconds. */
+const PATIENCE = 300;
+
+/** Connects within `--timeout`, over and over with `--retry`. */
+export async function open(
+  address: string,
+  input: Input,
+): Promise<Connection> {
+  const { terminal, options } = input;
+  const timer = setTimeout(
+    () => terminal.progress(`Connecting to ${address}`),
+    PATIENCE,
+  );
+  try {
+    return await connect(address, {
+      signal: terminal.signal,
+      timeout: timeoutOption(input),
+      // The timeout bounds it; a person does not count tries.
+      retry: options.retry === true &&
+        { retries: Number.MAX_SAFE_INTEGER, maxDelay: 500 },
+    });
+  } finally {
+    clearTimeout(timer);
+    terminal.progress("");
+  }
+}
