@@ -41,7 +41,7 @@ export function overview(
     "Usage: sluice <command> [options] [arguments]",
     "",
     "Commands:",
-    ...table(commands.map(({ name, summary }): Row => [name, summary])),
+    ...table(commands.map(({ name, summary }): Row => [name, summary]), 13),
     "",
     `Addresses: ${schemes.map((scheme) => `${scheme}:`).join(" ")}`,
     "",
@@ -54,18 +54,14 @@ type Row = [left: string, right: string];
 
 const WIDTH = 26;
 
-function table(rows: Row[]): string[] {
+function table(rows: Row[], width: number = WIDTH): string[] {
   return rows.flatMap(([left, right]) => {
-    const [first, ...more] = right.split("\n");
-    const head = left.length < WIDTH
-      ? [`  ${left.padEnd(WIDTH)}${first}`]
-      : [`  ${left}`, `  ${" ".repeat(WIDTH)}${first}`];
-    return [
-      ...head,
-      ...more.flatMap((line) => wrap(line, 50)).map((line) =>
-        `  ${" ".repeat(WIDTH)}${line}`
-      ),
-    ];
+    const [first, ...more] = right.split("\n")
+      .flatMap((line) => wrap(line, 79 - width - 2));
+    const head = left.length < width
+      ? [`  ${left.padEnd(width)}${first}`]
+      : [`  ${left}`, `  ${" ".repeat(width)}${first}`];
+    return [...head, ...more.map((line) => `  ${" ".repeat(width)}${line}`)];
   });
 }
 
