@@ -15,6 +15,7 @@ import {
   timeoutOption,
   UsageError,
 } from "./_command.ts";
+import { messageOf } from "./_errors.ts";
 import { lineMessages, MESSAGE_OPTIONS } from "./_messages.ts";
 
 /** The options of what listens for many. */
@@ -87,7 +88,9 @@ export const listenCommand: CommandSpec = {
       graceTimeout: 1000,
       onError: (error, connection) => {
         if (signal.aborted) return;
-        terminal.note(`${connection?.remote ?? listener.address}: ${error}`);
+        terminal.note(
+          `${connection?.remote ?? listener.address}: ${messageOf(error)}`,
+        );
       },
     });
     signal.throwIfAborted();

@@ -7,6 +7,7 @@ import { chooseCommand } from "./_choose.ts";
 import { type CommandSpec, parseInput, UsageError } from "./_command.ts";
 import { completionsCommand } from "./_completions.ts";
 import { connectCommand } from "./_connect.ts";
+import { messageOf } from "./_errors.ts";
 import { commandHelp, overview } from "./_help.ts";
 import { listenCommand } from "./_listen.ts";
 import { callCommand, describeCommand } from "./_rpc.ts";
@@ -94,9 +95,8 @@ function exitCode(
     : undefined;
   if (interrupted instanceof InterruptedError) return interrupted.exitCode;
   const where = command === undefined ? "sluice" : `sluice ${command.name}`;
-  const message = error instanceof Error ? error.message : String(error);
   try {
-    terminal.note(`${where}: ${message}`);
+    terminal.note(`${where}: ${messageOf(error)}`);
     if (error instanceof UsageError || isBadAddress(error)) {
       terminal.note(`Try: sluice help${command ? ` ${command.name}` : ""}`);
       return 2;

@@ -22,6 +22,7 @@ import {
   timeoutOption,
   UsageError,
 } from "./_command.ts";
+import { messageOf } from "./_errors.ts";
 import { LISTEN_OPTIONS, listenOptions } from "./_listen.ts";
 import { MESSAGE_OPTIONS, tapMessages } from "./_messages.ts";
 import { OutputClosedError, type Terminal } from "./_terminal.ts";
@@ -124,7 +125,9 @@ export const tapCommand: CommandSpec = {
             onError: (error, connection) => {
               if (ending.aborted) return;
               terminal.note(
-                `${connection?.remote ?? listener.address}: ${error}`,
+                `${connection?.remote ?? listener.address}: ${
+                  messageOf(error)
+                }`,
               );
             },
           },
@@ -159,7 +162,7 @@ function openSink(
   }
   const onError = (error: unknown) => {
     if (error instanceof OutputClosedError) return stop(error);
-    terminal.note(`Recording failed, connections go on: ${error}`);
+    terminal.note(`Recording failed, connections go on: ${messageOf(error)}`);
   };
   const sinks: TapSink[] = [];
   const stdout = () =>
