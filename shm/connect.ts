@@ -20,8 +20,8 @@ const TRIES = 5;
  * segment that the server sends is checked before use: that nobody can shrink
  * it, its size, and the headers in it.
  *
- * Requires `--allow-ffi`, and `--allow-read` and `--allow-write` for the path.
- * Linux only.
+ * Requires `--allow-ffi`, `--allow-net=unix:<path>`, and `--allow-read` and
+ * `--allow-write` for the path. Linux only.
  *
  * @param options The path and what bounds the wait.
  * @returns The open connection, a byte stream like any other.

@@ -28,8 +28,8 @@ const CAPACITY = 256 * 1024;
  * peer gets a sealed segment of its own with a ring each way. The socket stays
  * open as the doorbell of a side that sleeps, and tells when the peer dies.
  *
- * Requires `--allow-ffi`, and `--allow-read` and `--allow-write` for the path's
- * directory. Linux only.
+ * Requires `--allow-ffi`, `--allow-net`, and `--allow-read` and `--allow-write`
+ * for the path's directory. Linux only.
  *
  * The peer may be hostile: what it writes into the rings is checked before use,
  * and breaks the connection where it can't be right. Bytes are copied out of

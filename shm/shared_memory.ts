@@ -193,7 +193,8 @@ export class SharedMemory implements Disposable {
 
   /**
    * Lists the named segments of this layout, whoever made them, and whether
-   * the maker still lives. Needs `--allow-read=/dev/shm` besides FFI. Linux.
+   * the maker still lives. Needs `--allow-all`: Deno wants it for `/dev/shm`,
+   * whatever `--allow-read` says. Linux.
    *
    * @throws {Deno.errors.NotSupported} Elsewhere: no directory to list.
    */
@@ -205,7 +206,8 @@ export class SharedMemory implements Disposable {
    * Removes the names of segments whose maker is dead: a process that was
    * killed can't. Segments from another pid namespace (a container that shares
    * `/dev/shm`) are left alone, since their pids say nothing here; so are those
-   * made with `keep` by a process that ended, unless it is given.
+   * made with `keep` by a process that ended, unless it is given. Needs
+   * `--allow-all`, as `list` does.
    *
    * @param options `keep: true` also removes segments that were to be kept.
    * @returns The entries that it removed.

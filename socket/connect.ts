@@ -32,8 +32,8 @@ export interface ConnectUnixOptions extends WaitOptions, ByteStreamOptions {
 /**
  * Connects to a Unix socket.
  *
- * Requires `--allow-read` and `--allow-write` for the path. With `--allow-ffi`,
- * {@linkcode peerCredentials} works on the result.
+ * Requires `--allow-net=unix:<path>`, and `--allow-read` and `--allow-write` for
+ * the path. With `--allow-ffi`, {@linkcode peerCredentials} works on the result.
  *
  * @param options The path and what bounds the wait.
  * @returns The open connection.

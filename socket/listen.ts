@@ -62,8 +62,8 @@ export interface ListenUnixOptions extends ByteStreamOptions {
  * at once exactly one succeeds (they lock `<path>.lock` for the time of the
  * start). Closing removes the file only if it is still this listener's.
  *
- * Requires `--allow-read` and `--allow-write` for the path's directory, and
- * `--allow-ffi` for `allow`, `backlog` and {@linkcode peerCredentials}.
+ * Requires `--allow-net` (the socket is made under another name first),
+ * `--allow-read` and `--allow-write` for the path's directory, and `--allow-ffi` for `allow`, `backlog` and {@linkcode peerCredentials}.
  *
  * @param options The path and who may connect.
  * @returns The listener; closing it leaves accepted connections open.
