@@ -30,13 +30,15 @@ export class OutputClosedError extends Error {
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 };
 
 function signals(): (keyof typeof EXIT_CODES)[] {
-  if (Deno.build.os === "windows") return ["SIGINT"];
-  return isHangUpIgnored()
-    ? ["SIGINT", "SIGTERM"]
+  return Deno.build.os === "windows"
+    ? ["SIGINT"]
     : ["SIGINT", "SIGTERM", "SIGHUP"];
 }
 
-/** Whether `nohup` started this: a handler would undo it. */
+/**
+ * Whether `nohup` started this. Once any signal has a listener, Deno ends at a
+ * SIGHUP that was ignored before: it needs a listener that does nothing.
+ */
 function isHangUpIgnored(): boolean {
   const path = "/proc/self/status";
   if (Deno.permissions.querySync({ name: "read", path }).state !== "granted") {
@@ -58,8 +60,12 @@ export function openTerminal(): Terminal & Disposable {
     if (stop.signal.aborted) Deno.exit(code);
     stop.abort(new InterruptedError(code));
   };
+  const ignored = isHangUpIgnored();
   const handlers = signals().map((name) =>
-    [name, onSignal(EXIT_CODES[name])] as const
+    [
+      name,
+      name === "SIGHUP" && ignored ? () => {} : onSignal(EXIT_CODES[name]),
+    ] as const
   );
   for (const [name, handler] of handlers) Deno.addSignalListener(name, handler);
   const coloured = Deno.stdout.isTerminal() && !Deno.noColor;

@@ -100,7 +100,7 @@ export async function openTmux(
     `${command}; echo "exit code: $?"; exec cat`,
   );
   return {
-    press: async (...keys) => void await tmux("send-keys", ...keys),
+    press: async (...keys) => void await tmux("send-keys", "--", ...keys),
     async shows(pattern) {
       let screen = "";
       for (const end = Date.now() + 15_000; Date.now() < end;) {
