@@ -8,7 +8,9 @@
  *
  * `listen` and `connect` join any two addresses, or one and this terminal;
  * `call` and `describe` are RPC clients; `shm` shows and cleans up shared memory.
- * Exit codes: 0 done, 1 failed, 2 wrong usage, 130 after Ctrl-C.
+ * `tap` shows what passes between two; `bench` and `choose` help to decide.
+ * Exit codes: 0 done, 1 failed, 2 wrong usage, 129, 130 or 143 after SIGHUP,
+ * Ctrl-C or SIGTERM.
  *
  * @module
  */
