@@ -97,7 +97,7 @@ export async function openTmux(
   // deno-fmt-ignore
   await tmux(
     "new-session", "-d", "-x", "120", "-y", "40",
-    `${command}; echo "exit code: $?"; exec cat`,
+    `unset NO_COLOR; ${command}; echo "exit code: $?"; exec cat`,
   );
   return {
     press: async (...keys) => void await tmux("send-keys", "--", ...keys),
