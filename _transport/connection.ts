@@ -3,6 +3,7 @@
 import type { Connection } from "../duplex.ts";
 import { ConnectionClosedError } from "../duplex.ts";
 import { describe } from "../_async/check.ts";
+import { offerRawIo, type RawIo } from "../_async/raw_io.ts";
 import { MAX_TIMER, timeoutError } from "../_async/wait.ts";
 import type { ByteStreamOptions } from "./options.ts";
 
@@ -14,6 +15,10 @@ export interface ByteIo {
   readChunk?(): Promise<Uint8Array<ArrayBuffer> | null>;
   /** Takes some of `bytes`; the count. */
   write(bytes: Uint8Array): Promise<number>;
+  /** As `read`, without waiting: 0 where nothing is here, also at the end. */
+  tryRead?(into: Uint8Array): number;
+  /** As `write`, without waiting: 0 where there is no room. */
+  tryWrite?(bytes: Uint8Array): number;
   /** Tells the peer that no more follows. */
   closeWrite(): Promise<void> | void;
   /**
@@ -74,7 +79,6 @@ export class ByteConnection implements Connection {
   #freeing: Promise<void> | void = undefined;
   /** What broke it, where it did not end in order. */
   #reason: unknown;
-  #reading = false;
   #readEnded = false;
   /** The peer has sent its end; `#readEnded` may also mean that nobody reads. */
   #peerEnded = false;
@@ -82,6 +86,12 @@ export class ByteConnection implements Connection {
   #sourceClosed = false;
   #closing: Promise<void> | undefined;
   #source!: ReadableByteStreamController;
+  /** `readable` reads from the transport. */
+  #pulling = false;
+  /** Who waits in `RawSource.read`. */
+  #rawReader: PromiseWithResolvers<number | null> | undefined;
+  /** The last write of the raw sink, while it is under way. */
+  #rawWrite: Promise<void> | undefined;
   #sink!: WritableStreamDefaultController;
   /** Chunks that `writable` took and the transport has not. */
   #unsent = 0;
@@ -104,7 +114,90 @@ export class ByteConnection implements Connection {
     this.closed.catch(() => {}); // nobody has to listen
     this.readable = this.#createReadable();
     this.writable = this.#createWritable();
+    offerRawIo(this, () => this.#openRaw());
     this.#watchIdle();
+  }
+
+  /** The short way past the streams, of which the caller holds the locks. */
+  #openRaw(): RawIo {
+    const io = this.#io;
+    // What an earlier reader or writer left in a stream comes first.
+    const canRead = !this.#pulling && this.#source.desiredSize === 0;
+    const canWrite = this.#unsent === 0 && !this.#writeEnded;
+    return {
+      source: canRead
+        ? {
+          tryRead: io.tryRead && ((into) => this.#tryReadRaw(into)),
+          read: (into) => this.#readRaw(into),
+        }
+        : undefined,
+      sink: canWrite
+        ? {
+          tryWrite: io.tryWrite && ((bytes) => this.#tryWriteRaw(bytes)),
+          write: (bytes) => this.#writeRaw(bytes),
+        }
+        : undefined,
+    };
+  }
+
+  #tryReadRaw(into: Uint8Array): number {
+    if (this.#sourceClosed) return 0;
+    try {
+      const count = this.#io.tryRead!(into);
+      if (count > 0) this.#progress++;
+      return count;
+    } catch { // `read` meets it again, and tells
+      return 0;
+    }
+  }
+
+  #readRaw(into: Uint8Array): Promise<number | null> {
+    if (this.#sourceClosed) {
+      return this.#reason === undefined
+        ? Promise.resolve(null)
+        : Promise.reject(this.#reason);
+    }
+    const reader = this.#rawReader = Promise.withResolvers<number | null>();
+    this.#io.read(into).then(this.#onRawRead, this.#onRawReadError);
+    return reader.promise;
+  }
+
+  #onRawRead = (count: number | null): void => {
+    const reader = this.#rawReader;
+    if (reader === undefined) return; // the stream has ended meanwhile
+    if (count === null) return this.#endRead();
+    this.#rawReader = undefined;
+    this.#progress++;
+    reader.resolve(count);
+  };
+
+  #onRawReadError = (error: unknown): void => {
+    if (this.#rawReader !== undefined) this.#lose("read from", error);
+  };
+
+  #tryWriteRaw(bytes: Uint8Array): number {
+    if (this.#writeEnded || this.#rawWrite !== undefined) return 0;
+    try {
+      const count = this.#io.tryWrite!(bytes);
+      if (count > 0) this.#progress++;
+      return count;
+    } catch { // `write` meets it again, and tells
+      return 0;
+    }
+  }
+
+  #writeRaw(bytes: Uint8Array): Promise<void> {
+    if (this.#writeEnded) {
+      return Promise.reject(this.#reason ?? closedHere(this.remote));
+    }
+    this.#unsent++;
+    const writing = this.#writeAll(bytes, this.#rawWrite);
+    this.#rawWrite = writing;
+    const done = () => {
+      if (this.#rawWrite === writing) this.#rawWrite = undefined;
+    };
+    writing.then(done, done);
+    return writing;
   }
 
   #createReadable(): ReadableStream<Uint8Array> {
@@ -117,7 +210,7 @@ export class ByteConnection implements Connection {
       },
       pull: async (controller) => {
         const request = controller.byobRequest;
-        this.#reading = true;
+        this.#pulling = true;
         try {
           if (request?.view) {
             const view = request.view as Uint8Array<ArrayBuffer>;
@@ -159,11 +252,12 @@ export class ByteConnection implements Connection {
         } catch (error) {
           this.#lose("read from", error);
         } finally {
-          this.#reading = false;
+          this.#pulling = false;
         }
       },
       cancel: () => {
         this.#sourceClosed = this.#readEnded = true;
+        this.#settleRawReader();
         if (this.#writeEnded) return this.#endBoth();
       },
     }, { highWaterMark: 0 });
@@ -174,24 +268,7 @@ export class ByteConnection implements Connection {
       start: (controller) => {
         this.#sink = controller;
       },
-      write: async (chunk) => {
-        try {
-          if (chunk instanceof SinkTask) {
-            return await chunk.run(this.#io, this.progress);
-          }
-          let count = chunk.byteLength === 0 ? 0 : await this.#io.write(chunk);
-          this.#progress++;
-          while (count < chunk.byteLength) {
-            count += await this.#io.write(chunk.subarray(count));
-            this.#progress++;
-          }
-        } catch (error) {
-          this.#lose("write to", error);
-          throw this.#reason ?? closedHere(this.remote);
-        } finally {
-          if (--this.#unsent === 0) this.#drained?.();
-        }
-      },
+      write: (chunk) => this.#writeAll(chunk),
       close: () => this.#endWrite(),
       abort: (reason) => this.abort(reason),
     }, {
@@ -223,8 +300,32 @@ export class ByteConnection implements Connection {
 
   /** Whether what the peer sends is all in the kernel still: none was read. */
   get inputIsUntouched(): boolean {
-    return !this.#reading && !this.#readEnded && !this.#io.readsAhead &&
+    return !this.#pulling && !this.#readEnded && !this.#io.readsAhead &&
       this.#source.desiredSize === 0;
+  }
+
+  /** Writes one of the `#unsent`, after the one `before` it. */
+  async #writeAll(
+    chunk: Uint8Array | SinkTask,
+    before?: Promise<void>,
+  ): Promise<void> {
+    try {
+      if (before !== undefined) await before;
+      if (chunk instanceof SinkTask) {
+        return await chunk.run(this.#io, this.progress);
+      }
+      let count = chunk.byteLength === 0 ? 0 : await this.#io.write(chunk);
+      this.#progress++;
+      while (count < chunk.byteLength) {
+        count += await this.#io.write(chunk.subarray(count));
+        this.#progress++;
+      }
+    } catch (error) {
+      this.#lose("write to", error);
+      throw this.#reason ?? closedHere(this.remote);
+    } finally {
+      if (--this.#unsent === 0) this.#drained?.();
+    }
   }
 
   close(): Promise<void> {
@@ -320,6 +421,15 @@ export class ByteConnection implements Connection {
       this.#source.byobRequest?.respond(0);
     } catch { // closed or cancelled before
     }
+    this.#settleRawReader();
+  }
+
+  /** As the end or the error of the stream does with who reads that. */
+  #settleRawReader(): void {
+    const reader = this.#rawReader;
+    this.#rawReader = undefined;
+    if (this.#reason === undefined) reader?.resolve(null);
+    else reader?.reject(this.#reason);
   }
 
   /** The clean end. */
@@ -344,6 +454,7 @@ export class ByteConnection implements Connection {
     this.#reason = reason;
     this.#sourceClosed = true;
     this.#source.error(reason);
+    this.#settleRawReader();
     this.#sink.error(reason);
     this.#done.reject(reason);
   }

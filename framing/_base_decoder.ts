@@ -24,10 +24,15 @@ export abstract class BaseDecoder implements FrameDecoder {
       if (!(chunk instanceof Uint8Array)) throw notBytes(chunk);
       this.decode(chunk, emit);
     } catch (error) {
-      this.#error = error;
-      this.drop();
-      throw error;
+      throw this.fail(error);
     }
+  }
+
+  /** Makes the error last, and returns it. */
+  protected fail(error: unknown): unknown {
+    this.#error = error;
+    this.drop();
+    return error;
   }
 
   end(emit?: (frame: Uint8Array) => void): void {

@@ -10,12 +10,17 @@ export const LARGE = 16 * 1024;
 
 const EMPTY = new Uint8Array(0);
 
+/** The most bytes of a buffer that waits to serve again. */
+const MAX_SPARE = 256 * 1024;
+
 /**
- * Puts frames one after the other into a buffer. What was handed out is never
- * written again: a stream may hold on to it. A buffer is used up piece by
- * piece, so a batch of one small frame doesn't cost a new one.
+ * Puts frames one after the other into a buffer. What was emitted is not written
+ * again before its `release`: a stream may hold on to it. A buffer is used up
+ * piece by piece, so a batch of one small frame doesn't cost a new one.
  */
 export class FrameBatch {
+  /** Whether `release` is called. */
+  reuses = false;
   #limits: Required<FrameLimits>;
   #format: FrameFormat;
   #trailer: Uint8Array;
@@ -24,6 +29,9 @@ export class FrameBatch {
   #nextLength = FIRST_LENGTH;
   #start = 0;
   #end = 0;
+  /** Buffers that are used up and not released, and where their last chunk ends. */
+  #retired: { bytes: Uint8Array<ArrayBuffer>; end: number }[] = [];
+  #spare: Uint8Array<ArrayBuffer> | undefined;
 
   constructor(
     format: FrameFormat,
@@ -86,10 +94,36 @@ export class FrameBatch {
     this.#emit(chunk);
   }
 
+  /**
+   * Tells that a chunk, and every one before it, is done with: their memory
+   * serves again.
+   */
+  release(chunk: Uint8Array): void {
+    const { buffer } = chunk;
+    const end = chunk.byteOffset + chunk.length;
+    if (buffer === this.#buffer.buffer) {
+      if (this.length === 0 && end === this.#end) this.#start = this.#end = 0;
+      if (this.length === 0) this.#spare = undefined; // it is not that busy
+      return;
+    }
+    const oldest = this.#retired[0];
+    if (oldest?.bytes.buffer !== buffer || oldest.end !== end) return;
+    this.#retired.shift();
+    this.#spare = oldest.bytes;
+  }
+
   #reserve(bytes: number): void {
     if (this.#end + bytes <= this.#buffer.length) return;
     this.flush();
-    this.#buffer = new Uint8Array(Math.max(bytes, this.#nextLength));
+    if (this.#end + bytes <= this.#buffer.length) return; // out already
+    if (this.reuses && this.#end > 0 && this.#buffer.length <= MAX_SPARE) {
+      this.#retired.push({ bytes: this.#buffer, end: this.#end });
+    }
+    const spare = this.#spare;
+    this.#spare = undefined;
+    this.#buffer = spare !== undefined && spare.length >= bytes
+      ? spare
+      : new Uint8Array(Math.max(bytes, this.#nextLength));
     this.#nextLength = Math.min(4 * this.#nextLength, BATCH_LENGTH);
     this.#start = this.#end = 0;
   }

@@ -1,5 +1,6 @@
 import type { Connection, Duplex, Timeouts, WaitOptions } from "../duplex.ts";
 import { checkInteger } from "../_async/check.ts";
+import { rawIoOf } from "../_async/raw_io.ts";
 import { checkTimeout, timeoutError, within } from "../_async/wait.ts";
 import type { Channel, ChannelOptions } from "./channel_types.ts";
 import type { Codec } from "./codec.ts";
@@ -9,6 +10,7 @@ import {
   isCleanEnd,
   toLoss,
 } from "./_channel_errors.ts";
+import { BufferSource, StreamSource } from "./_frame_source.ts";
 import { Inbox, NOTHING, Refused } from "./_inbox.ts";
 import { invalidMessage } from "./_invalid_message.ts";
 import { lengthPrefixed } from "./length_prefixed.ts";
@@ -95,15 +97,19 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
     const onWriteError = (error: unknown) => this.#onWriteError(error);
     this.#writer.closed.catch(onWriteError);
     this.#reader.closed.catch(() => {}); // the inbox's reads tell
+    const raw = rawIoOf(duplex);
     this.#outbox = new Outbox({
-      writer: this.#writer,
+      sink: raw.sink ?? this.#writer,
+      reuses: raw.sink !== undefined,
       format,
       limits,
       highWaterMark,
       onFail: onWriteError,
     });
     this.#inbox = new Inbox({
-      reader: this.#reader,
+      source: raw.source === undefined
+        ? new StreamSource(this.#reader, decoder)
+        : new BufferSource(raw.source, decoder),
       decoder,
       codec: this.#codec,
       check,

@@ -27,6 +27,8 @@ export class HeaderDecoder extends BaseDecoder {
   /** The payload that spans chunks; `#length` is -1 outside of one. */
   #partial = new PromisedFrame();
   #length = -1;
+  /** Bytes of a partial frame that `decodeInPlace` left with its caller. */
+  #inPlace = 0;
 
   constructor(header: LengthHeader, limits?: FrameLimits) {
     super(limits);
@@ -34,6 +36,7 @@ export class HeaderDecoder extends BaseDecoder {
   }
 
   get buffered(): number {
+    if (this.#inPlace > 0) return this.#inPlace;
     // A header whose payload has not begun still is the start of a frame.
     return this.#held + (this.#length < 0 ? 0 : this.#partial.length);
   }
@@ -42,29 +45,74 @@ export class HeaderDecoder extends BaseDecoder {
     return this.#length < 0 ? undefined : this.#length;
   }
 
+  /** The bytes that the partial frame left in place will have; 0 if unknown. */
+  get needed(): number {
+    return this.#length < 0 ? 0 : this.#held + this.#length;
+  }
+
+  /**
+   * Like `push`, for a caller that keeps what came: the bytes of a frame that is
+   * not whole stay where they are. Returns the index where that frame begins;
+   * the next call starts there, in this buffer or a copy.
+   */
+  decodeInPlace(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    emit: (frame: Uint8Array) => void,
+  ): number {
+    if (end - start < this.needed) {
+      this.#inPlace = end - start;
+      return start;
+    }
+    this.#length = -1;
+    this.#held = this.#inPlace = 0;
+    try {
+      const at = this.#scan(bytes, start, end, emit);
+      this.#inPlace = end - at;
+      return at;
+    } catch (error) {
+      throw this.fail(error);
+    }
+  }
+
   protected override decode(
     chunk: Uint8Array,
     emit: (frame: Uint8Array) => void,
   ): void {
-    const end = chunk.length;
     let at = 0;
     if (this.#length >= 0) at = this.#resumePayload(chunk, emit);
     else if (this.#held > 0) at = this.#resumeHeader(chunk, emit);
+    at = this.#scan(chunk, at, chunk.length, emit);
+    if (at >= chunk.length) return;
+    if (this.#length < 0) this.#holdHeader(chunk, at);
+    else this.#startPayload(chunk, at + this.#held);
+  }
+
+  /** Emits the whole frames; returns where the one that is not whole begins. */
+  #scan(
+    bytes: Uint8Array,
+    at: number,
+    end: number,
+    emit: (frame: Uint8Array) => void,
+  ): number {
     const header = this.#header;
     const { maxFrameLength, minFrameLength } = this.limits;
     while (at < end) {
-      const size = header.read(chunk, at, end);
-      if (size === 0) return this.#holdHeader(chunk, at);
+      const size = header.read(bytes, at, end);
+      if (size === 0) return at;
       const length = header.length;
       if (length > maxFrameLength || length < minFrameLength) this.#refuse();
       const start = at + size;
-      at = start + length;
-      if (at > end) {
-        this.#startPayload(chunk, start, size);
-        return;
+      if (start + length > end) {
+        this.#length = length;
+        this.#held = size;
+        return at;
       }
-      emit(chunk.subarray(start, at));
+      at = start + length;
+      emit(bytes.subarray(start, at));
     }
+    return at;
   }
 
   #refuse(): void {
@@ -95,7 +143,9 @@ export class HeaderDecoder extends BaseDecoder {
     const start = size - this.#held;
     const end = start + this.#header.length;
     if (end > chunk.length) {
-      this.#startPayload(chunk, start, size);
+      this.#length = this.#header.length;
+      this.#held = size;
+      this.#startPayload(chunk, start);
       return chunk.length;
     }
     this.#held = 0;
@@ -103,9 +153,7 @@ export class HeaderDecoder extends BaseDecoder {
     return end;
   }
 
-  #startPayload(chunk: Uint8Array, start: number, headerLength: number): void {
-    this.#length = this.#header.length;
-    this.#held = headerLength;
+  #startPayload(chunk: Uint8Array, start: number): void {
     if (start < chunk.length) {
       this.#partial.append(chunk.subarray(start), this.#length);
     }
@@ -135,13 +183,13 @@ export class HeaderDecoder extends BaseDecoder {
 
   protected override drop(): void {
     this.#partial.drop();
-    this.#held = 0;
+    this.#held = this.#inPlace = 0;
     this.#length = -1;
   }
 
   protected override progress(): string {
     return this.#length < 0
-      ? `inside a header, after ${this.#held} bytes`
-      : `after ${this.#partial.length} of ${this.#length} bytes`;
+      ? `inside a header, after ${this.buffered} bytes`
+      : `after ${this.buffered - this.#held} of ${this.#length} bytes`;
   }
 }

@@ -4,13 +4,15 @@ import type { WaitOptions } from "../duplex.ts";
 import type { Codec } from "./codec.ts";
 import type { FrameDecoder } from "./format.ts";
 import { FrameError } from "./frame_error.ts";
+import type { FrameSource } from "./_frame_source.ts";
 import { invalidMessage } from "./_invalid_message.ts";
 import type { Check } from "./_validate.ts";
 import { WaitList } from "./_wait_list.ts";
 
 /** What an {@linkcode Inbox} is made of. */
 export interface InboxParts<In> {
-  reader: ReadableStreamDefaultReader<Uint8Array>;
+  source: FrameSource;
+  /** The source's. */
   decoder: FrameDecoder;
   codec: Codec<unknown>;
   check: Check<In> | undefined;
@@ -34,7 +36,7 @@ export class Refused {
 export const NOTHING = Symbol("nothing");
 
 /**
- * Reads chunks, decodes their frames and hands the messages out in order. The
+ * Reads bytes, decodes their frames and hands the messages out in order. The
  * next chunk is read when the messages of the last one have been taken, so a
  * slow consumer holds one chunk's messages, and then its peer.
  */
@@ -96,17 +98,17 @@ export class Inbox<In> {
   }
 
   async #run(): Promise<void> {
-    const { reader, decoder, onEnd, onFail } = this.#parts;
+    const { source, decoder, onEnd, onFail } = this.#parts;
     try {
       while (this.end === undefined) {
-        const { done, value } = await reader.read();
+        const more = source.tryRead() || await source.read();
         if (this.end !== undefined) return;
-        if (done) {
+        if (!more) {
           decoder.end(this.#emit);
           await this.#checks;
           return onEnd();
         }
-        decoder.push(value, this.#emit);
+        source.decode(this.#emit);
         if (this.#checks !== undefined) await this.#checks;
         if (this.#tail > 0) await this.#whenEmptied();
         if (this.end === undefined) this.#watchPartial();

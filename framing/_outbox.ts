@@ -1,5 +1,6 @@
 // The sending half of a channel.
 
+import type { RawSink } from "../_async/raw_io.ts";
 import type { WaitOptions } from "../duplex.ts";
 import { FrameBatch, LARGE } from "./_batch.ts";
 import type { FrameFormat, FrameLimits } from "./format.ts";
@@ -7,7 +8,10 @@ import { WaitList } from "./_wait_list.ts";
 
 /** What an {@linkcode Outbox} is made of. */
 export interface OutboxParts {
-  writer: WritableStreamDefaultWriter<Uint8Array>;
+  /** A stream's writer, or a connection's short way. */
+  sink: RawSink;
+  /** Whether the sink leaves alone what it took: its memory serves again. */
+  reuses: boolean;
   format: FrameFormat;
   limits: FrameLimits;
   highWaterMark: number;
@@ -31,7 +35,7 @@ export class Outbox {
   end: unknown;
   /** Whether the stream is gone. */
   failed = false;
-  #writer: WritableStreamDefaultWriter<Uint8Array>;
+  #sink: RawSink;
   #batch: FrameBatch;
   #highWaterMark: number;
   #onFail: (error: unknown) => void;
@@ -44,7 +48,7 @@ export class Outbox {
   #idle: (() => void) | undefined;
 
   constructor(parts: OutboxParts) {
-    this.#writer = parts.writer;
+    this.#sink = parts.sink;
     this.#highWaterMark = parts.highWaterMark;
     this.#onFail = parts.onFail;
     this.#batch = new FrameBatch(
@@ -52,6 +56,7 @@ export class Outbox {
       parts.limits,
       (chunk) => this.#write(chunk),
     );
+    this.#batch.reuses = parts.reuses;
   }
 
   /** Bytes that were accepted and that the transport has not taken. */
@@ -131,20 +136,31 @@ export class Outbox {
 
   #flush = (): void => {
     this.#scheduled = false;
-    if (this.#writes === 0 && !this.failed) this.#batch.flush();
+    if (this.#writes > 0 || this.failed) return;
+    this.#batch.flush();
+    // It may be out already.
+    if (this.#writes === 0) this.#admit(this.#highWaterMark);
   };
 
   #write(chunk: Uint8Array): void {
-    const { length } = chunk;
-    this.#unsent += length;
+    if (this.#writes === 0 && this.#sink.tryWrite !== undefined) {
+      const count = this.#sink.tryWrite(chunk);
+      if (count === chunk.length) {
+        this.#lastWrite = DONE;
+        return this.#batch.release(chunk);
+      }
+      if (count > 0) chunk = chunk.subarray(count);
+    }
+    this.#unsent += chunk.length;
     this.#writes++;
-    this.#lastWrite = this.#writer.write(chunk);
-    this.#lastWrite.then(() => this.#written(length), this.#onFail);
+    this.#lastWrite = this.#sink.write(chunk);
+    this.#lastWrite.then(() => this.#written(chunk), this.#onFail);
   }
 
-  #written(length: number): void {
-    this.#unsent -= length;
+  #written(chunk: Uint8Array): void {
+    this.#unsent -= chunk.length;
     this.#writes--;
+    if (this.#batch.reuses) this.#batch.release(chunk);
     if (this.failed) return;
     if (this.#waiting.size > 0) this.#admit(this.#highWaterMark);
     if (this.#writes > 0) return;

@@ -1,0 +1,39 @@
+// The short way between a channel and a connection of this package: bytes go
+// into the channel's own buffer, with no chunk and no queue of a Web Stream in
+// between. Pure: no Deno API, imports only the contracts.
+
+import type { Duplex } from "../duplex.ts";
+
+/** What is read into the reader's own memory. */
+export interface RawSource {
+  /** Fills the start of `into` with what is here; 0 where that is nothing. */
+  tryRead?(into: Uint8Array): number;
+  /** Waits for bytes; their count, or `null` at the end. One call at a time. */
+  read(into: Uint8Array): Promise<number | null>;
+}
+
+/** What takes bytes that are the writer's again once they were taken. */
+export interface RawSink {
+  /** Takes what there is room for now, perhaps nothing; the count. */
+  tryWrite?(bytes: Uint8Array): number;
+  /** Takes all of `bytes`, after those of the calls before. */
+  write(bytes: Uint8Array): Promise<void>;
+}
+
+/** Both, where the streams hold nothing that would be passed by. */
+export interface RawIo {
+  readonly source: RawSource | undefined;
+  readonly sink: RawSink | undefined;
+}
+
+const openers = new WeakMap<Duplex, () => RawIo>();
+
+/** Says that whoever holds the locks of both streams may use `open`. */
+export function offerRawIo(duplex: Duplex, open: () => RawIo): void {
+  openers.set(duplex, open);
+}
+
+/** For whoever has just locked both streams, and alone uses them from now on. */
+export function rawIoOf(duplex: Duplex): Partial<RawIo> {
+  return openers.get(duplex)?.() ?? {};
+}

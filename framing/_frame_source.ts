@@ -1,0 +1,166 @@
+// Where a channel's frames come from: a Web Stream, or a buffer of its own.
+
+import type { RawSource } from "../_async/raw_io.ts";
+import type { FrameDecoder } from "./format.ts";
+import { HeaderDecoder } from "./_header_decoder.ts";
+
+/** Bytes that come, and the frames in them. */
+export interface FrameSource {
+  /** Whether bytes are here already. */
+  tryRead(): boolean;
+  /** Waits for bytes; `false` at the end. */
+  read(): Promise<boolean>;
+  /** Emits the frames that are whole with what was read. */
+  decode(emit: (frame: Uint8Array) => void): void;
+}
+
+/** Reads chunks of any stream. */
+export class StreamSource implements FrameSource {
+  #reader: ReadableStreamDefaultReader<Uint8Array>;
+  #decoder: FrameDecoder;
+  #chunk: Uint8Array | undefined;
+
+  constructor(
+    reader: ReadableStreamDefaultReader<Uint8Array>,
+    decoder: FrameDecoder,
+  ) {
+    this.#reader = reader;
+    this.#decoder = decoder;
+  }
+
+  tryRead(): boolean {
+    return false;
+  }
+
+  read(): Promise<boolean> {
+    return this.#reader.read().then(({ done, value }) => {
+      this.#chunk = value;
+      return !done;
+    });
+  }
+
+  decode(emit: (frame: Uint8Array) => void): void {
+    const chunk = this.#chunk!;
+    this.#chunk = undefined; // an idle channel keeps nothing alive
+    this.#decoder.push(chunk, emit);
+  }
+}
+
+/** The first buffer's bytes: idle channels are many. */
+const FIRST_SIZE = 1024;
+/** The most bytes of a buffer, but for one longer frame. */
+const MAX_SIZE = 256 * 1024;
+/** So many short reads in a row, and a buffer is too large. */
+const SHORT_READS = 8;
+/**
+ * A buffer for a long frame has at most so many times the bytes that came of it:
+ * a prefix alone costs nothing, and long frames are copied once at most or twice.
+ */
+const GROWTH = 8;
+
+const EMPTY = new Uint8Array(0);
+
+/**
+ * Reads into a buffer of its own, from which frames are views. What was handed
+ * out is never written again: a buffer is used up from its start to its end, and
+ * the start of a frame that does not fit moves to the next one.
+ */
+export class BufferSource implements FrameSource {
+  #source: RawSource;
+  #decoder: FrameDecoder;
+  /** The decoder, where it can leave a partial frame in the buffer. */
+  #inPlace: HeaderDecoder | undefined;
+  #buffer = EMPTY;
+  /** What came and was not decoded. */
+  #start = 0;
+  #end = 0;
+  #nextSize = FIRST_SIZE;
+  #shortReads = 0;
+
+  constructor(source: RawSource, decoder: FrameDecoder) {
+    this.#source = source;
+    this.#decoder = decoder;
+    if (decoder instanceof HeaderDecoder) this.#inPlace = decoder;
+  }
+
+  tryRead(): boolean {
+    if (this.#source.tryRead === undefined) return false;
+    const room = this.#room();
+    const count = this.#source.tryRead(room);
+    if (count === 0) return false;
+    this.#took(count, room.length);
+    return true;
+  }
+
+  read(): Promise<boolean> {
+    const room = this.#room();
+    return this.#source.read(room).then((count) => {
+      if (count === null) return false;
+      this.#took(count, room.length);
+      return true;
+    });
+  }
+
+  decode(emit: (frame: Uint8Array) => void): void {
+    if (this.#inPlace !== undefined) {
+      this.#start = this.#inPlace.decodeInPlace(
+        this.#buffer,
+        this.#start,
+        this.#end,
+        emit,
+      );
+      return;
+    }
+    const chunk = this.#buffer.subarray(this.#start, this.#end);
+    this.#start = this.#end;
+    this.#decoder.push(chunk, emit);
+  }
+
+  #took(count: number, room: number): void {
+    if (this.#buffer.length === 0) throw transferred();
+    this.#end += count;
+    const size = this.#nextSize;
+    if (count === room && count >= size / 4) { // more was there
+      this.#nextSize = Math.min(4 * size, MAX_SIZE);
+      this.#shortReads = 0;
+    } else if (count >= size / 16) this.#shortReads = 0;
+    else if (size > FIRST_SIZE && ++this.#shortReads >= SHORT_READS) {
+      this.#nextSize = size / 4;
+      this.#shortReads = 0;
+    }
+  }
+
+  /** Where the next bytes go: never empty. */
+  #room(): Uint8Array {
+    const needed = this.#inPlace?.needed ?? 0;
+    const { length } = this.#buffer;
+    if (length === 0 && this.#end > this.#start) throw transferred();
+    const fits = needed > 0
+      ? this.#start + needed <= length
+      : this.#end + this.#nextSize / 4 <= length;
+    // A buffer that is far too large serves a busier time no more.
+    if (!fits || (needed === 0 && length > 4 * this.#nextSize)) {
+      this.#renew(needed);
+    }
+    return this.#buffer.subarray(this.#end);
+  }
+
+  #renew(needed: number): void {
+    const held = this.#end - this.#start;
+    const size = needed <= this.#nextSize
+      ? Math.max(this.#nextSize, 2 * held)
+      : Math.min(needed, Math.max(this.#nextSize, GROWTH * held));
+    const buffer = new Uint8Array(size);
+    if (held > 0) buffer.set(this.#buffer.subarray(this.#start, this.#end));
+    this.#buffer = buffer;
+    this.#start = 0;
+    this.#end = held;
+  }
+}
+
+function transferred(): TypeError {
+  return new TypeError(
+    "Cannot receive: the buffer of a message was transferred, and with it what " +
+      "came after the message. Copy messages before you transfer them",
+  );
+}
