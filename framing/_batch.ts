@@ -1,17 +1,15 @@
+import { giveBuffer, takeBuffer } from "./_buffer_pool.ts";
 import type { FrameFormat, FrameLimits } from "./format.ts";
 import { checkLength, resolveLimits } from "./_limits.ts";
 
-/** The most bytes of a batch. */
-const BATCH_LENGTH = 64 * 1024;
+/** The most bytes of a batch: two frames of 64 KiB fit. */
+const BATCH_LENGTH = 132 * 1024;
 /** The first buffer; each later one has four times the last: idle ones are many. */
 const FIRST_LENGTH = 4 * 1024;
 /** From here on, a payload goes by itself rather than through a copy. */
 export const LARGE = 16 * 1024;
 
 const EMPTY = new Uint8Array(0);
-
-/** The most bytes of a buffer that waits to serve again. */
-const MAX_SPARE = 256 * 1024;
 
 /**
  * Puts frames one after the other into a buffer. What was emitted is not written
@@ -25,13 +23,12 @@ export class FrameBatch {
   #format: FrameFormat;
   #trailer: Uint8Array;
   #emit: (chunk: Uint8Array) => void;
-  #buffer = EMPTY;
+  #buffer: Uint8Array<ArrayBuffer> = EMPTY;
   #nextLength = FIRST_LENGTH;
   #start = 0;
   #end = 0;
   /** Buffers that are used up and not released, and where their last chunk ends. */
   #retired: { bytes: Uint8Array<ArrayBuffer>; end: number }[] = [];
-  #spare: Uint8Array<ArrayBuffer> | undefined;
 
   constructor(
     format: FrameFormat,
@@ -102,28 +99,30 @@ export class FrameBatch {
     const { buffer } = chunk;
     const end = chunk.byteOffset + chunk.length;
     if (buffer === this.#buffer.buffer) {
-      if (this.length === 0 && end === this.#end) this.#start = this.#end = 0;
-      if (this.length === 0) this.#spare = undefined; // it is not that busy
+      if (this.length > 0 || end !== this.#end) return;
+      this.#start = this.#end = 0;
+      if (this.#buffer.length <= FIRST_LENGTH) return;
+      giveBuffer(this.#buffer); // all is out: others may need it more
+      this.#buffer = EMPTY;
       return;
     }
     const oldest = this.#retired[0];
     if (oldest?.bytes.buffer !== buffer || oldest.end !== end) return;
     this.#retired.shift();
-    this.#spare = oldest.bytes;
+    giveBuffer(oldest.bytes);
   }
 
   #reserve(bytes: number): void {
     if (this.#end + bytes <= this.#buffer.length) return;
     this.flush();
     if (this.#end + bytes <= this.#buffer.length) return; // out already
-    if (this.reuses && this.#end > 0 && this.#buffer.length <= MAX_SPARE) {
-      this.#retired.push({ bytes: this.#buffer, end: this.#end });
+    if (this.reuses && this.#buffer.length > 0) {
+      if (this.#end > 0) {
+        this.#retired.push({ bytes: this.#buffer, end: this.#end });
+      } else giveBuffer(this.#buffer);
     }
-    const spare = this.#spare;
-    this.#spare = undefined;
-    this.#buffer = spare !== undefined && spare.length >= bytes
-      ? spare
-      : new Uint8Array(Math.max(bytes, this.#nextLength));
+    const length = Math.max(bytes, this.#nextLength);
+    this.#buffer = this.reuses ? takeBuffer(length) : new Uint8Array(length);
     this.#nextLength = Math.min(4 * this.#nextLength, BATCH_LENGTH);
     this.#start = this.#end = 0;
   }

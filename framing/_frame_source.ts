@@ -48,15 +48,22 @@ export class StreamSource implements FrameSource {
 
 /** The first buffer's bytes: idle channels are many. */
 const FIRST_SIZE = 1024;
-/** The most bytes of a buffer, but for one longer frame. */
-const MAX_SIZE = 256 * 1024;
+/** The most bytes of a buffer, but for one longer frame: four of 64 KiB fit. */
+const MAX_SIZE = 260 * 1024;
+/**
+ * The most bytes of one read. After one that the socket could not fill, the
+ * runtime asks the kernel for news before the next: fill many rather than few.
+ */
+const MAX_READ = 64 * 1024;
+/** The same inside of a long frame. */
+const LONG_READ = 128 * 1024;
 /** So many short reads in a row, and a buffer is too large. */
 const SHORT_READS = 8;
 /**
  * A buffer for a long frame has at most so many times the bytes that came of it:
  * a prefix alone costs nothing, and long frames are copied once at most or twice.
  */
-const GROWTH = 8;
+const GROWTH = 16;
 
 const EMPTY = new Uint8Array(0);
 
@@ -75,6 +82,8 @@ export class BufferSource implements FrameSource {
   #start = 0;
   #end = 0;
   #nextSize = FIRST_SIZE;
+  /** A buffer of which nothing was handed out, while long frames come. */
+  #spare: Uint8Array<ArrayBuffer> | undefined;
   #shortReads = 0;
 
   constructor(source: RawSource, decoder: FrameDecoder) {
@@ -142,7 +151,10 @@ export class BufferSource implements FrameSource {
     if (!fits || (needed === 0 && length > 4 * this.#nextSize)) {
       this.#renew(needed);
     }
-    return this.#buffer.subarray(this.#end);
+    return this.#buffer.subarray(
+      this.#end,
+      this.#end + (needed > 2 * MAX_READ ? LONG_READ : MAX_READ),
+    );
   }
 
   #renew(needed: number): void {
@@ -150,8 +162,15 @@ export class BufferSource implements FrameSource {
     const size = needed <= this.#nextSize
       ? Math.max(this.#nextSize, 2 * held)
       : Math.min(needed, Math.max(this.#nextSize, GROWTH * held));
-    const buffer = new Uint8Array(size);
-    if (held > 0) buffer.set(this.#buffer.subarray(this.#start, this.#end));
+    const old = this.#buffer;
+    const buffer = this.#spare?.length === size
+      ? this.#spare
+      : new Uint8Array(size);
+    this.#spare = undefined;
+    if (held > 0) {
+      buffer.set(old.subarray(this.#start, this.#end));
+      if (this.#start === 0 && old.length === this.#nextSize) this.#spare = old;
+    }
     this.#buffer = buffer;
     this.#start = 0;
     this.#end = held;

@@ -67,17 +67,19 @@ export class RingIo implements ByteIo {
     this.#piece = Math.min(MAX_PIECE, outbound.capacity / 4);
   }
 
+  tryRead(into: Uint8Array): number {
+    // Every so often `read` gives way to the event loop.
+    if (this.#closed || ++this.#operations > TURN) return 0;
+    return this.#take(into);
+  }
+
   async read(into: Uint8Array): Promise<number | null> {
     while (true) {
       if (++this.#operations > TURN) await this.#turn();
       this.#check();
       // In this order: what was committed before the end counts.
       const over = this.#doorbell.gone || this.#peer.ended;
-      const told = this.#reader.told;
-      const count = this.#reader.readBytes(into);
-      if (this.#reader.told !== told) {
-        this.#wake(this.#inbound, PRODUCER_SLEEPS);
-      }
+      const count = this.#take(into);
       if (count > 0) return count;
       if (over) {
         if (this.#peer.ended) return null;
@@ -90,6 +92,20 @@ export class RingIo implements ByteIo {
     }
   }
 
+  #take(into: Uint8Array): number {
+    const told = this.#reader.told;
+    const count = this.#reader.readBytes(into);
+    if (this.#reader.told !== told) this.#wake(this.#inbound, PRODUCER_SLEEPS);
+    return count;
+  }
+
+  tryWrite(bytes: Uint8Array): number {
+    if (this.#closed || this.#doorbell.gone || ++this.#operations > TURN) {
+      return 0;
+    }
+    return this.#put(bytes);
+  }
+
   async write(bytes: Uint8Array): Promise<number> {
     while (true) {
       if (++this.#operations > TURN) await this.#turn();
@@ -99,14 +115,17 @@ export class RingIo implements ByteIo {
           "Cannot write to shared memory: the peer is gone",
         );
       }
-      const count = this.#writer.writeBytes(bytes, 0, this.#piece);
-      if (count > 0) {
-        this.#wake(this.#outbound, CONSUMER_SLEEPS);
-        return count;
-      }
+      const count = this.#put(bytes);
+      if (count > 0) return count;
       if (await this.#writeSpinner.spin(this.#writable)) continue;
       await this.#sleep(this.#outbound, PRODUCER_SLEEPS, this.#writable);
     }
+  }
+
+  #put(bytes: Uint8Array): number {
+    const count = this.#writer.writeBytes(bytes, 0, this.#piece);
+    if (count > 0) this.#wake(this.#outbound, CONSUMER_SLEEPS);
+    return count;
   }
 
   /**
