@@ -214,7 +214,7 @@ export class ByteConnection implements Connection {
         try {
           if (request?.view) {
             const view = request.view as Uint8Array<ArrayBuffer>;
-            const count = await this.#io.read(view);
+            const count = this.#io.tryRead?.(view) || await this.#io.read(view);
             if (this.#sourceClosed) return;
             if (count === null) this.#endRead();
             else {
@@ -231,7 +231,8 @@ export class ByteConnection implements Connection {
             return controller.enqueue(chunk);
           }
           scratch ??= new Uint8Array(size);
-          const count = await this.#io.read(scratch);
+          const count = this.#io.tryRead?.(scratch) ||
+            await this.#io.read(scratch);
           if (this.#sourceClosed) return;
           if (count === null) return this.#endRead();
           this.#progress++;

@@ -144,24 +144,32 @@ export class BufferSource implements FrameSource {
     const needed = this.#inPlace?.needed ?? 0;
     const { length } = this.#buffer;
     if (length === 0 && this.#end > this.#start) throw transferred();
-    const fits = needed > 0
-      ? this.#start + needed <= length
-      : this.#end + this.#nextSize / 4 <= length;
-    // A buffer that is far too large serves a busier time no more.
-    if (!fits || (needed === 0 && length > 4 * this.#nextSize)) {
-      this.#renew(needed);
-    }
+    if (needed === 0) {
+      // A buffer that is far too large serves a busier time no more.
+      if (
+        this.#end + this.#nextSize / 4 > length || length > 4 * this.#nextSize
+      ) this.#renew(needed);
+    } else if (
+      this.#start + needed > length &&
+      // The sooner it gets a buffer for all of it, the less is copied.
+      (this.#end === length || needed <= this.#allowed())
+    ) this.#renew(needed);
     return this.#buffer.subarray(
       this.#end,
       this.#end + (needed > 2 * MAX_READ ? LONG_READ : MAX_READ),
     );
   }
 
+  /** How long a buffer may be by what came of its frame. */
+  #allowed(): number {
+    return Math.max(this.#nextSize, GROWTH * (this.#end - this.#start));
+  }
+
   #renew(needed: number): void {
     const held = this.#end - this.#start;
     const size = needed <= this.#nextSize
       ? Math.max(this.#nextSize, 2 * held)
-      : Math.min(needed, Math.max(this.#nextSize, GROWTH * held));
+      : Math.min(needed, this.#allowed());
     const old = this.#buffer;
     const buffer = this.#spare?.length === size
       ? this.#spare
