@@ -102,6 +102,9 @@ export class FrameBatch {
       if (this.length > 0 || end !== this.#end) return;
       this.#start = this.#end = 0;
       if (this.#buffer.length <= FIRST_LENGTH) return;
+      if (8 * end < this.#buffer.length) {
+        this.#nextLength = Math.max(this.#nextLength / 4, FIRST_LENGTH);
+      }
       giveBuffer(this.#buffer); // all is out: others may need it more
       this.#buffer = EMPTY;
       return;

@@ -136,11 +136,15 @@ export class Outbox {
 
   #flush = (): void => {
     this.#scheduled = false;
-    if (this.#writes > 0 || this.failed) return;
-    this.#batch.flush();
-    // It may be out already.
-    if (this.#writes === 0) this.#admit(this.#highWaterMark);
+    if (this.#writes === 0 && !this.failed) this.#pump();
   };
+
+  #pump(): void {
+    this.#batch.flush();
+    if (this.#writes > 0) return;
+    this.#admit(this.#highWaterMark); // it is out already: nobody else tells
+    if (this.queued === 0) this.#idle?.();
+  }
 
   #write(chunk: Uint8Array): void {
     if (this.#writes === 0 && this.#sink.tryWrite !== undefined) {
@@ -163,9 +167,7 @@ export class Outbox {
     if (this.#batch.reuses) this.#batch.release(chunk);
     if (this.failed) return;
     if (this.#waiting.size > 0) this.#admit(this.#highWaterMark);
-    if (this.#writes > 0) return;
-    this.#batch.flush();
-    if (this.#writes === 0) this.#idle?.();
+    if (this.#writes === 0) this.#pump();
   }
 
   #admit(highWaterMark: number): void {

@@ -484,7 +484,7 @@ Deno.test("a buffer for a long frame grows with what came of it", async () => {
 });
 
 /** A transport in memory that takes or gives a byte or some at a time. */
-function loopback(random: Random): ByteIo {
+function loopback(random: Random, takesAll = false): ByteIo {
   const held: number[] = [];
   let ended = false;
   let wake: (() => void) | undefined;
@@ -504,7 +504,7 @@ function loopback(random: Random): ByteIo {
       return part.length;
     },
     tryWrite: (chunk) => {
-      const part = chunk.subarray(0, random.below(4));
+      const part = takesAll ? chunk : chunk.subarray(0, random.below(4));
       held.push(...part);
       wake?.();
       return part.length;
@@ -555,3 +555,27 @@ Deno.test("a channel over a transport that may try keeps every message", async (
   await sending;
   await both.close();
 });
+
+for (const highWaterMark of [1, 500, 131_072]) {
+  Deno.test(`sends that wait go out where writes are done at once, above ${highWaterMark}`, async () => {
+    const duplex = new ByteConnection(loopback(new Random(1), true), {
+      local: "test:",
+      remote: "test:peer",
+    });
+    const both = channel<Uint8Array>(duplex, {
+      codec: bytes,
+      timeout: 5000,
+      highWaterMark,
+    });
+    const sizes = Array.from({ length: 40 }, (_, i) => 4500 + i);
+    const sending = Promise.all(
+      sizes.map((size) => both.send(new Uint8Array(size))),
+    );
+    for (const size of sizes) assertEquals((await both.receive()).length, size);
+    await sending;
+    const closing = both.send(new Uint8Array(3));
+    await both.close();
+    await closing;
+    await both.closed;
+  });
+}
