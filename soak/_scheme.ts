@@ -4,7 +4,7 @@ import { ConnectionClosedError, schemes } from "../mod.ts";
 import { sleep } from "../_async/wait.ts";
 import type { Place } from "../demo/_places.ts";
 import { type Conversation, converse } from "./_talk.ts";
-import { startServer, startVictim } from "./_start.ts";
+import { PEER, startServer, startVictim } from "./_start.ts";
 import type { Vitals } from "./_vitals.ts";
 
 /** What went over a transport so far. */
@@ -26,7 +26,11 @@ interface SoakOptions {
 export async function soakScheme(options: SoakOptions): Promise<void> {
   const { scheme } = options;
   const listens = schemes({ listen: true }).includes(scheme);
-  if (!listens) return await talkOn(options, options.place.address);
+  if (!listens) {
+    // Connecting starts a server, for that connection alone.
+    const command = `${Deno.execPath()} run -A --no-check ${PEER} serve stdio:`;
+    return await talkOn(options, `${scheme}:${command}`);
+  }
   await using steady = await startServer(options.place, "steady");
   options.vitals.watch(`${scheme} server`, steady.pid);
   await Promise.all([

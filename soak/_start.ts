@@ -11,7 +11,8 @@ export interface Child extends AsyncDisposable {
   kill(): Promise<void>;
 }
 
-const script = new URL("_peer.ts", import.meta.url).pathname;
+/** The program of all of them. */
+export const PEER: string = new URL("_peer.ts", import.meta.url).pathname;
 
 /** Starts a server of its own at `place`; `name` keeps two apart. */
 export function startServer(place: Place, name: string): Promise<Child> {
@@ -28,7 +29,7 @@ export function startVictim(place: Place, address: string): Promise<Child> {
 
 async function start(args: string[]): Promise<Child> {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", script, ...args],
+    args: ["run", "-A", "--no-check", PEER, ...args],
     stdin: "piped", // its end tells the process to stop, also when we are killed
     stdout: "piped",
   }).spawn();
