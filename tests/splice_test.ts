@@ -30,12 +30,6 @@ async function send(connection: Connection, bytes: Uint8Array): Promise<void> {
   await writer.close();
 }
 
-async function write(connection: Connection, bytes: Uint8Array): Promise<void> {
-  const writer = connection.writable.getWriter();
-  await writer.write(bytes);
-  writer.releaseLock();
-}
-
 /** Sends until the connection is gone. */
 async function sendForever(connection: Connection): Promise<void> {
   const writer = connection.writable.getWriter();
