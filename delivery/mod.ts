@@ -29,6 +29,7 @@
  *
  * @module
  */
+
 export * from "./credit_channel.ts";
 export * from "./delivery_error.ts";
 export * from "./exchange.ts";
@@ -41,4 +42,21 @@ export * from "./reliable_listener.ts";
 export * from "./reliable_types.ts";
 export * from "./session_store.ts";
 export type { Window } from "./window.ts";
+
 export type { RetryOptions } from "../_async/retry.ts";
+export * from "../duplex.ts";
+export type {
+  Channel,
+  ChannelOptions,
+  ChannelValidators,
+  Codec,
+  FrameDecoder,
+  FrameErrorCode,
+  FrameFormat,
+  FrameLimits,
+  StandardIssue,
+  StandardResult,
+  StandardSchema,
+  Validator,
+} from "../framing/mod.ts";
+export { FrameError } from "../framing/mod.ts";

@@ -27,6 +27,7 @@
  *
  * @module
  */
+
 export * from "./bytes_codec.ts";
 export * from "./channel.ts";
 export * from "./channel_types.ts";
@@ -47,3 +48,5 @@ export * from "./std_msgpack_codec.ts";
 export * from "./text_codec.ts";
 export * from "./validator.ts";
 export * from "./varint.ts";
+
+export * from "../duplex.ts";

@@ -21,5 +21,7 @@
 export * from "./connect.ts";
 export * from "./listen.ts";
 export type { NatsAuthentication, NatsOptions } from "./options.ts";
+
 export type { ByteStreamOptions } from "../_transport/options.ts";
 export type { RetryOptions } from "../_transport/retry.ts";
+export * from "../duplex.ts";

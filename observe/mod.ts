@@ -23,13 +23,7 @@
  *
  * @module
  */
-export type { Connection, Duplex, WaitOptions } from "../duplex.ts";
-export type { Codec } from "../framing/codec.ts";
-export type {
-  FrameDecoder,
-  FrameFormat,
-  FrameLimits,
-} from "../framing/format.ts";
+
 export * from "./connection_metrics.ts";
 export * from "./json_lines_sink.ts";
 export * from "./latency_histogram.ts";
@@ -42,3 +36,11 @@ export * from "./tap_options.ts";
 export * from "./tap_record.ts";
 export * from "./tap_sink.ts";
 export * from "./text_sink.ts";
+
+export * from "../duplex.ts";
+export type { Codec } from "../framing/codec.ts";
+export type {
+  FrameDecoder,
+  FrameFormat,
+  FrameLimits,
+} from "../framing/format.ts";

@@ -59,7 +59,7 @@ export * from "./types.ts";
 export * from "./validated.ts";
 export * from "./wire_types.ts";
 
-export type { Connection, Duplex, Listener, WaitOptions } from "../duplex.ts";
+export * from "../duplex.ts";
 export type {
   Codec,
   FrameDecoder,

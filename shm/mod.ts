@@ -46,9 +46,10 @@ export * from "./semaphore.ts";
 export * from "./seqlock.ts";
 export * from "./shared_memory.ts";
 export * from "./struct.ts";
+
+export type { ByteStreamOptions } from "../_transport/options.ts";
+export type { RetryOptions } from "../_transport/retry.ts";
 export * from "../duplex.ts";
 export type { ConnectUnixOptions } from "../socket/connect.ts";
 export type { ListenUnixOptions } from "../socket/listen.ts";
 export * from "../socket/peer.ts";
-export type { ByteStreamOptions } from "../_transport/options.ts";
-export type { RetryOptions } from "../_transport/retry.ts";

@@ -27,6 +27,7 @@
  * @module
  */
 
+export type { AdoptListenerOptions } from "./_adopted.ts";
 export * from "./connect.ts";
 export * from "./hand_over.ts";
 export * from "./inherited.ts";
@@ -36,12 +37,12 @@ export * from "./receive_descriptor.ts";
 export * from "./received_descriptor.ts";
 export * from "./send_descriptor.ts";
 export * from "./sendable.ts";
-export type { AdoptListenerOptions } from "./_adopted.ts";
+
 export * from "../_transport/create_pool.ts";
+export type { ByteStreamOptions } from "../_transport/options.ts";
 export * from "../_transport/pool.ts";
+export type { RetryOptions } from "../_transport/retry.ts";
 export * from "../_transport/send_file.ts";
 export * from "../_transport/serve_connections.ts";
-export type { Connection, Duplex, Listener, WaitOptions } from "../duplex.ts";
 export * from "../_transport/splice.ts";
-export type { ByteStreamOptions } from "../_transport/options.ts";
-export type { RetryOptions } from "../_transport/retry.ts";
+export * from "../duplex.ts";

@@ -27,11 +27,12 @@ export * from "./listen.ts";
 export * from "./options.ts";
 export * from "./tls.ts";
 export * from "./tls_details.ts";
+
 export * from "../_transport/create_pool.ts";
+export type { ByteStreamOptions } from "../_transport/options.ts";
 export * from "../_transport/pool.ts";
+export type { RetryOptions } from "../_transport/retry.ts";
 export * from "../_transport/send_file.ts";
 export * from "../_transport/serve_connections.ts";
-export type { Connection, Duplex, Listener, WaitOptions } from "../duplex.ts";
 export * from "../_transport/splice.ts";
-export type { ByteStreamOptions } from "../_transport/options.ts";
-export type { RetryOptions } from "../_transport/retry.ts";
+export * from "../duplex.ts";
