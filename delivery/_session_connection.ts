@@ -1,6 +1,7 @@
 // A stream of bytes over a session.
 
 import { type Connection, ConnectionClosedError } from "../duplex.ts";
+import { describe } from "../_async/check.ts";
 import { isCleanEnd } from "../framing/_channel_errors.ts";
 import type { Session } from "./_session.ts";
 
@@ -86,7 +87,7 @@ export class SessionConnection implements Connection {
         if (!(chunk instanceof Uint8Array)) {
           throw new TypeError(
             `Cannot write to ${this.remote}: expected a Uint8Array, ` +
-              `received ${Object.prototype.toString.call(chunk)}`,
+              `received ${describe(chunk)}`,
           );
         }
         this.#unsent++;

@@ -35,6 +35,6 @@ async function demonstrate(): Promise<void> {
   );
   await using writer = await openFifo(path, "write");
   // Up to PIPE_BUF (4096 bytes), a message never mixes with another.
-  await writer.writeAtomic(new TextEncoder().encode("deno: one whole line\n"));
+  await writer.writeAtomic("deno: one whole line\n");
   await Promise.all(shells);
 }

@@ -1,5 +1,5 @@
 import type { WaitOptions } from "../duplex.ts";
-import { checkOneOf } from "../_async/check.ts";
+import { checkOneOf, describe } from "../_async/check.ts";
 import { deadline } from "../_async/wait.ts";
 import { openEnd } from "../_libc/fifo.ts";
 import { closeDescriptor } from "../_libc/pipe.ts";
@@ -73,7 +73,7 @@ export interface FifoWriter extends AsyncDisposable {
    * macOS. It does not pass through `writable`, and waits for a chunk of it that
    * is under way.
    *
-   * @param message At most `PIPE_BUF` bytes.
+   * @param message At most `PIPE_BUF` bytes, or a string of that many in UTF-8.
    * @param options What bounds the wait for room: by default 10 seconds. Where
    * it ends the wait, nothing was written.
    * @returns Resolves when the kernel has the message.
@@ -81,7 +81,10 @@ export interface FifoWriter extends AsyncDisposable {
    * @throws {Deno.errors.BrokenPipe} If nobody reads any more.
    * @throws {DOMException} `TimeoutError`, if the reader makes no room in time.
    */
-  writeAtomic(message: Uint8Array, options?: WaitOptions): Promise<void>;
+  writeAtomic(
+    message: Uint8Array | string,
+    options?: WaitOptions,
+  ): Promise<void>;
   /** Sends what was written, then frees the end. */
   close(): Promise<void>;
   /** Frees the end now. What was not sent yet is lost. */
@@ -140,7 +143,7 @@ export function openFifo(
  * using fifo = await mkfifo(`${await Deno.makeTempDir()}/log`);
  * await using log = await openFifo(fifo.path, "read", { keepOpen: true });
  * await using writer = await openFifo(fifo.path, "write");
- * await writer.writeAtomic(new TextEncoder().encode("one line\n"));
+ * await writer.writeAtomic("one line\n");
  * ```
  */
 export function openFifo(
@@ -236,19 +239,22 @@ async function openWriter(
     closed: connection.closed,
     async writeAtomic(message, wait) {
       const what = `Cannot write to the FIFO ${path}`;
-      if (!(message instanceof Uint8Array)) {
+      const bytes = typeof message === "string"
+        ? new TextEncoder().encode(message)
+        : message;
+      if (!(bytes instanceof Uint8Array)) {
         throw new TypeError(
-          `${what}: expected a Uint8Array, received ` +
-            `${Object.prototype.toString.call(message)}`,
+          `${what}: expected a Uint8Array or a string, received ` +
+            describe(bytes),
         );
       }
-      if (message.length > PIPE_BUF) {
+      if (bytes.length > PIPE_BUF) {
         throw new RangeError(
-          `${what}: a message of ${message.length} bytes exceeds the PIPE_BUF ` +
+          `${what}: a message of ${bytes.length} bytes exceeds the PIPE_BUF ` +
             `of ${PIPE_BUF}, use writable or send it in parts`,
         );
       }
-      await sink.writeAtomic(message, what, {
+      await sink.writeAtomic(bytes, what, {
         signal: wait?.signal,
         timeout: wait?.timeout ?? TIMEOUT,
       });

@@ -185,7 +185,7 @@ test("openFifo finds the FIFO that replaced the one it waits on", async (directo
   await Deno.rename((await mkfifo(`${directory}/b`)).path, path);
   await using writer = await openFifo(path, "write");
   await using reader = await opening;
-  await writer.writeAtomic(bytes("new"));
+  await writer.writeAtomic("new");
   await writer.close();
   assertEquals(await text(reader.readable), "new");
   await Deno.remove(path);
@@ -312,9 +312,14 @@ test("writeAtomic refuses what can't be atomic, and takes nothing back half", as
     "a message of 4097 bytes exceeds the PIPE_BUF",
   );
   await assertRejects(
-    () => writer.writeAtomic("text" as unknown as Uint8Array),
+    () => writer.writeAtomic(5 as unknown as Uint8Array),
     TypeError,
-    "expected a Uint8Array",
+    "expected a Uint8Array or a string, received 5",
+  );
+  await assertRejects(
+    () => writer.writeAtomic("ä".repeat(2049)), // in bytes, as UTF-8
+    RangeError,
+    "a message of 4098 bytes exceeds the PIPE_BUF",
   );
   await fill(writer);
   const error = await assertRejects(
