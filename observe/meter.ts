@@ -46,7 +46,14 @@ export function meter(
   duplex: Connection,
   options?: MeterOptions,
 ): Connection & Metered;
-/** Meters a duplex that is no connection. */
+/**
+ * Meters a duplex that is no connection: a pair of streams, a child's stdio.
+ *
+ * @param duplex Any pair of streams.
+ * @param options How messages are told apart, and where else to count.
+ * @returns The duplex, with a `snapshot` method.
+ * @throws {TypeError} If a stream is locked.
+ */
 export function meter(
   duplex: Duplex,
   options?: MeterOptions,

@@ -52,7 +52,16 @@ export function tap(
   sink: TapSink | ((record: TapRecord) => void | Promise<void>),
   options?: TapOptions,
 ): Connection;
-/** Taps a duplex that is no connection. */
+/**
+ * Taps a duplex that is no connection: a pair of streams, a child's stdio.
+ *
+ * @param duplex Any pair of streams.
+ * @param sink Where the records go. The caller closes it.
+ * @param options The format and codec of the frames, bounds, and redaction.
+ * @returns A duplex.
+ * @throws {TypeError} If a stream is locked, or a codec comes without a format.
+ * @throws {RangeError} If an option is out of range.
+ */
 export function tap(
   duplex: Duplex,
   sink: TapSink | ((record: TapRecord) => void | Promise<void>),

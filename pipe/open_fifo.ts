@@ -129,12 +129,20 @@ export function openFifo(
   options?: OpenFifoReadOptions,
 ): Promise<FifoReader>;
 /**
- * Opens the writing end of a FIFO.
+ * Opens the writing end of a FIFO and waits until somebody reads.
+ *
+ * Requires `--allow-ffi`, and `--allow-read` for the path.
  *
  * @param path The FIFO, made by {@linkcode mkfifo} or any program.
  * @param end Which end.
  * @param options What bounds the wait, and how the stream behaves.
  * @returns The open end.
+ * @throws {Deno.errors.NotFound} If there is no such FIFO.
+ * @throws {Deno.errors.InvalidData} If the path is no FIFO.
+ * @throws {Deno.errors.PermissionDenied} If the file's mode forbids it.
+ * @throws {DOMException} `TimeoutError`, if nobody reads in time.
+ * @throws {Deno.errors.NotCapable} Without `--allow-ffi`.
+ * @throws {Deno.errors.NotSupported} On Windows.
  *
  * @example Whole lines from many writers
  * ```ts
