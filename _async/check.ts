@@ -51,6 +51,19 @@ export function checkString(name: string, value: string): string {
   return value;
 }
 
+/** Throws unless `duplex` has two streams: not `channel(connect(…))` unawaited. */
+export function checkDuplex(duplex: unknown): void {
+  const { readable, writable } = Object(duplex);
+  if (
+    typeof readable?.getReader === "function" &&
+    typeof writable?.getWriter === "function"
+  ) return;
+  throw new TypeError(
+    `Invalid duplex: expected readable and writable streams, ` +
+      `received ${describe(duplex)}`,
+  );
+}
+
 /** A value as an error message shows it, short enough for a log line. */
 export function describe(value: unknown): string {
   if (typeof value === "string") {

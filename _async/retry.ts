@@ -1,6 +1,6 @@
 // Trying again: exponential backoff with full jitter. Pure: no Deno API.
 
-import { checkInteger } from "./check.ts";
+import { checkInteger, describe } from "./check.ts";
 import { checkTimeout, sleep } from "./wait.ts";
 
 /** How often and how fast a connection is tried again. */
@@ -58,6 +58,12 @@ export async function retrying<T>(
   options: RetryOptions | boolean | undefined,
   signal: AbortSignal,
 ): Promise<T> {
+  if (!["undefined", "boolean", "object"].includes(typeof options)) {
+    throw new TypeError(
+      `Invalid retry: expected a boolean or an object, ` +
+        `received ${describe(options)}`,
+    );
+  }
   const retry = resolveRetry(typeof options === "object" ? options : {});
   const tries = options === undefined || options === false ? 0 : retry.retries;
   for (let tried = 0;; tried++) {

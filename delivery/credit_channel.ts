@@ -1,5 +1,6 @@
 import type { Duplex, WaitOptions } from "../duplex.ts";
 import { ConnectionClosedError } from "../duplex.ts";
+import { checkDuplex } from "../_async/check.ts";
 import { within } from "../_async/wait.ts";
 import type { Channel } from "../framing/mod.ts";
 import { ProtocolError } from "./delivery_error.ts";
@@ -85,6 +86,7 @@ export function creditChannel<In = unknown, Out = In>(
   duplex: Duplex,
   options: CreditChannelOptions<In, Out> = {},
 ): CreditChannel<In, Out> {
+  checkDuplex(duplex);
   return new CreditSession<In, Out>(duplex, options);
 }
 

@@ -1,5 +1,7 @@
 import type { Duplex } from "../duplex.ts";
+import { checkDuplex } from "../_async/check.ts";
 import { DuplexChannel } from "./_channel.ts";
+import { checkCodec, checkFormat } from "./_check_format.ts";
 import type { Channel, ChannelOptions } from "./channel_types.ts";
 
 /**
@@ -28,12 +30,15 @@ import type { Channel, ChannelOptions } from "./channel_types.ts";
  * @param duplex The streams, which no one else may use any more.
  * @param options Format, codec, limits and timeouts.
  * @returns The channel.
- * @throws {TypeError} If a stream is locked.
+ * @throws {TypeError} If a stream is locked, or an argument of the wrong type.
  * @throws {RangeError} If a limit or timeout is out of its bounds.
  */
 export function channel<In = unknown, Out = In>(
   duplex: Duplex,
   options: ChannelOptions<In, Out> = {},
 ): Channel<In, Out> {
+  checkDuplex(duplex);
+  if (options.format !== undefined) checkFormat(options.format);
+  if (options.codec !== undefined) checkCodec(options.codec);
   return new DuplexChannel(duplex, options);
 }

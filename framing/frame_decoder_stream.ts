@@ -1,3 +1,4 @@
+import { checkFormat } from "./_check_format.ts";
 import { Gate } from "./_gate.ts";
 import type { FrameDecoder, FrameFormat, FrameLimits } from "./format.ts";
 
@@ -39,6 +40,7 @@ export class FrameDecoderStream
    * @throws {RangeError} If a limit is no integer of 0 or more.
    */
   constructor(format: FrameFormat, limits?: FrameLimits) {
+    checkFormat(format);
     const decoder = format.createDecoder(limits);
     const ends = createEnds(decoder);
     this.readable = ends.readable;

@@ -1,4 +1,5 @@
 import { describe } from "../_async/check.ts";
+import { checkFormat } from "./_check_format.ts";
 import { FrameBatch } from "./_batch.ts";
 import { Gate } from "./_gate.ts";
 import type { FrameFormat, FrameLimits } from "./format.ts";
@@ -50,6 +51,7 @@ export class FrameEncoderStream
    * @throws {RangeError} If a limit is no integer of 0 or more.
    */
   constructor(format: FrameFormat, limits?: FrameLimits) {
+    checkFormat(format);
     const ends = createEnds(format, limits);
     this.readable = ends.readable;
     this.writable = ends.writable;

@@ -5,6 +5,7 @@ import {
   ConnectionClosedError,
   type Duplex,
 } from "../duplex.ts";
+import { checkDuplex } from "../_async/check.ts";
 
 /** Which way bytes go, seen from the side that observes. */
 export type Direction = "sent" | "received";
@@ -27,6 +28,7 @@ export interface Observer {
 
 /** A duplex that passes on what `duplex` does; a connection stays one. */
 export function intercept(duplex: Duplex, observer: Observer): Duplex {
+  checkDuplex(duplex);
   const streams = new Streams(duplex, observer);
   return isConnection(duplex)
     ? new InterceptedConnection(duplex, streams)

@@ -27,9 +27,11 @@ function addAll(
 ): void {
   if (typeof handlers !== "object" || handlers === null) {
     throw new TypeError(
-      `Invalid handlers: expected ${prefix === "" ? "an object" : prefix} ` +
-        `to be a function or an object of functions, ` +
-        `received ${describe(handlers)}`,
+      `Invalid handlers: expected ` +
+        (prefix === ""
+          ? "an object"
+          : `${prefix} to be a function or an object`) +
+        ` of functions, received ${describe(handlers)}`,
     );
   }
   if (depth > MAX_DEPTH) {

@@ -1,4 +1,5 @@
 import type { Duplex } from "../duplex.ts";
+import { checkDuplex } from "../_async/check.ts";
 import type { Client, Session } from "./session.ts";
 import type { SessionOptions } from "./session_options.ts";
 import { checkOptions } from "./_options.ts";
@@ -84,6 +85,7 @@ export function createSession(
   duplex: Duplex,
   options: ClientOptions = {},
 ): Session {
+  checkDuplex(duplex);
   return new RpcSession(
     duplex,
     createMethodTable(options.handlers ?? {}),

@@ -3,7 +3,7 @@ import type { Handlers } from "./types.ts";
 import type { Session } from "./session.ts";
 import type { SessionOptions } from "./session_options.ts";
 import { ConnectionClosedError } from "../duplex.ts";
-import { checkInteger } from "../_async/check.ts";
+import { checkDuplex, checkInteger } from "../_async/check.ts";
 import { sleep } from "../_async/wait.ts";
 import { checkOptions } from "./_options.ts";
 import { createMethodTable } from "./_methods.ts";
@@ -114,6 +114,7 @@ class RpcServer implements Server {
   ) {
     const methods = createMethodTable(handlers);
     const checked = checkOptions(options);
+    if (!isListener(target)) checkDuplex(target);
     const { maxConnections = 10_000, onSession, signal } = options;
     if (maxConnections !== Infinity) {
       checkInteger("maxConnections", maxConnections, 1);
@@ -137,7 +138,7 @@ class RpcServer implements Server {
       }
       return session;
     };
-    if ("accept" in target) {
+    if (isListener(target)) {
       this.#listener = target;
       this.address = target.address;
       this.#listening = true;
@@ -212,4 +213,9 @@ class RpcServer implements Server {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+function isListener(target: Listener | Duplex): target is Listener {
+  return typeof (target as Partial<Listener> | undefined)?.accept ===
+    "function";
 }
