@@ -64,6 +64,23 @@ export function checkDuplex(duplex: unknown): void {
   );
 }
 
+/** Throws unless `listener` accepts connections: not `listen(…)` unawaited. */
+export function checkListener(listener: unknown): void {
+  if (typeof Object(listener).accept === "function") return;
+  throw new TypeError(
+    `Invalid listener: expected one with accept, ` +
+      `received ${describe(listener)}`,
+  );
+}
+
+/** Throws unless `value` can be called. */
+export function checkFunction(name: string, value: unknown): void {
+  if (typeof value === "function") return;
+  throw new TypeError(
+    `Invalid ${name}: expected a function, received ${describe(value)}`,
+  );
+}
+
 /** A value as an error message shows it, short enough for a log line. */
 export function describe(value: unknown): string {
   if (typeof value === "string") {

@@ -5,7 +5,7 @@ import {
   ConnectionClosedError,
   type WaitOptions,
 } from "../duplex.ts";
-import { checkInteger, describe } from "../_async/check.ts";
+import { checkFunction, checkInteger } from "../_async/check.ts";
 import { checkTimeout, timeoutError, within } from "../_async/wait.ts";
 import type { Lease, Pool, PoolCounters, PoolOptions } from "./pool.ts";
 import { PoolEntry } from "./pool_entry.ts";
@@ -56,11 +56,7 @@ export class ConnectionPool<C extends Connection> implements Pool<C> {
     connect: (options: { signal: AbortSignal }) => Promise<C>,
     options: PoolOptions<C>,
   ) {
-    if (typeof connect !== "function") {
-      throw new TypeError(
-        `Invalid connect: expected a function, received ${describe(connect)}`,
-      );
-    }
+    checkFunction("connect", connect);
     const { min = 0, max = 10, maxWaiters = 1000 } = options;
     checkInteger("max", max, 1);
     checkInteger("min", min, 0, max);

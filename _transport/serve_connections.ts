@@ -1,5 +1,5 @@
 import type { Connection, Listener } from "../duplex.ts";
-import { checkInteger } from "../_async/check.ts";
+import { checkFunction, checkInteger, checkListener } from "../_async/check.ts";
 import { checkTimeout, sleep } from "../_async/wait.ts";
 
 /** What a connection's handler gets beside the connection. */
@@ -37,6 +37,8 @@ export interface ServeConnectionsOptions {
 
 /** The wait after a failed accept, such as for lack of descriptors, in ms. */
 const ACCEPT_PAUSE = 50;
+/** So many failures in a row end it: 5 seconds. */
+const MAX_ACCEPT_FAILURES = 100;
 
 /**
  * Accepts connections and runs `handler` for each, at the same time. Works with
@@ -50,7 +52,9 @@ const ACCEPT_PAUSE = 50;
  * @param options Limits, the signal that stops it, and the error hook.
  * @returns Resolves when the listener is closed and the last handler is done,
  * or, after `signal`, when the grace time is over.
+ * @throws {TypeError} If `listener` or `handler` is none.
  * @throws {RangeError} If an option is out of range.
+ * @throws What `accept` threw, if it failed 100 times in a row.
  *
  * @example An echo server that stops in order
  * ```ts
@@ -85,6 +89,8 @@ export async function serveConnections(
   ) => Promise<void> | void,
   options: ServeConnectionsOptions = {},
 ): Promise<void> {
+  checkListener(listener);
+  checkFunction("handler", handler);
   const { maxConnections = 1000, signal, graceTimeout = 10_000 } = options;
   checkInteger("maxConnections", maxConnections, 1);
   checkTimeout("graceTimeout", graceTimeout);
@@ -118,6 +124,8 @@ export async function serveConnections(
   if (signal?.aborted) onStop();
   else signal?.addEventListener("abort", onStop, { once: true });
 
+  let failures = 0;
+  let failure: { error: unknown } | undefined;
   try {
     while (!stop.signal.aborted) {
       if (running.size >= maxConnections) {
@@ -126,14 +134,20 @@ export async function serveConnections(
       }
       try {
         const connection = await listener.accept();
+        failures = 0;
         running.set(connection, run(connection));
       } catch (error) {
         if (stop.signal.aborted || isClosed(error)) break;
         report(error);
+        if (++failures === MAX_ACCEPT_FAILURES) {
+          failure = { error };
+          break;
+        }
         await sleep(ACCEPT_PAUSE);
       }
     }
     await drain(running, graceTimeout, stop.signal);
+    if (failure !== undefined) throw failure.error;
   } finally {
     signal?.removeEventListener("abort", onStop);
     await listener.close();

@@ -1,3 +1,4 @@
+import { checkFunction } from "../_async/check.ts";
 import { ReconnectingClient } from "./_reconnecting.ts";
 import type {
   ReconnectingChannel,
@@ -48,5 +49,6 @@ export function reconnectingChannel<In = unknown, Out = In>(
   connect: Connector,
   options: ReconnectingChannelOptions<In, Out> = {},
 ): ReconnectingChannel<In, Out> {
+  checkFunction("connect", connect);
   return new ReconnectingClient(connect, options);
 }

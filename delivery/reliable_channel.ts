@@ -1,4 +1,4 @@
-import { checkOneOf } from "../_async/check.ts";
+import { checkFunction, checkOneOf } from "../_async/check.ts";
 import { ReliableClient } from "./_client.ts";
 import type {
   Connector,
@@ -46,6 +46,7 @@ export function reliableChannel<In = unknown, Out = In>(
   connect: Connector,
   options: ReliableChannelOptions<In, Out> = {},
 ): ReliableChannel<In, Out> {
+  checkFunction("connect", connect);
   const { onSessionLost = "resend" } = options;
   checkOneOf("onSessionLost", onSessionLost, ["resend", "reject"]);
   return new ReliableClient(connect, options).session;

@@ -1,4 +1,5 @@
 import type { Connection, Listener } from "../duplex.ts";
+import { checkFunction, checkListener } from "../_async/check.ts";
 import { bytes } from "../framing/mod.ts";
 import { ReliableClient } from "./_client.ts";
 import { ReliableByteListener } from "./_reliable_byte_listener.ts";
@@ -66,6 +67,7 @@ export function reliableConnection(
   connect: Connector,
   options: ReliableConnectionOptions = {},
 ): Connection {
+  checkFunction("connect", connect);
   const { session } = new ReliableClient<Uint8Array, Uint8Array>(connect, {
     ...options,
     codec: bytes,
@@ -106,5 +108,6 @@ export function reliableConnections(
   listener: Listener,
   options: ReliableConnectionsOptions = {},
 ): Listener {
+  checkListener(listener);
   return new ReliableByteListener(listener, options);
 }

@@ -1,4 +1,5 @@
 import type { Listener } from "../duplex.ts";
+import { checkListener } from "../_async/check.ts";
 import type {
   ReliableListener,
   ReliableListenerOptions,
@@ -48,6 +49,7 @@ export function reliableListener<In = unknown, Out = In>(
   listener: Listener,
   options: ReliableListenerOptions<In, Out> = {},
 ): ReliableListener<In, Out> {
+  checkListener(listener);
   const table = new SessionTable<In, Out>(listener.address, options);
   table.listen(listener);
   return table;

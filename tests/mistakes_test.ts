@@ -1,16 +1,24 @@
 // What a slip of a new user says: each error names the argument and what it got.
 
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   channel,
   client,
   connect,
+  createPool,
   creditChannel,
   FrameDecoderStream,
   FrameEncoderStream,
   lines,
+  listen,
   meter,
+  reconnectingChannel,
+  reliableChannel,
+  reliableConnection,
+  reliableConnections,
+  reliableListener,
   serve,
+  serveConnections,
   tap,
 } from "../mod.ts";
 
@@ -36,6 +44,54 @@ for (
     assertThrows(call, TypeError, expected);
   });
 }
+
+const noListener = wrong(Promise.resolve());
+for (
+  const [name, call] of Object.entries({
+    reliableListener: () => reliableListener(noListener),
+    reliableConnections: () => reliableConnections(noListener),
+  })
+) {
+  Deno.test(`${name} says that what it was given is no listener`, () => {
+    assertThrows(
+      call,
+      TypeError,
+      "Invalid listener: expected one with accept, received [object Promise]",
+    );
+  });
+}
+
+const address = wrong("unix:/run/a.sock"); // in place of a way to connect
+for (
+  const [name, call] of Object.entries({
+    reliableChannel: () => reliableChannel(address),
+    reliableConnection: () => reliableConnection(address),
+    reconnectingChannel: () => reconnectingChannel(address),
+    createPool: () => createPool(address),
+  })
+) {
+  Deno.test(`${name} says that it takes a function that connects`, () => {
+    assertThrows(
+      call,
+      TypeError,
+      'Invalid connect: expected a function, received "unix:/run/a.sock"',
+    );
+  });
+}
+
+Deno.test("serveConnections ends at once without a listener or a handler", async () => {
+  await assertRejects(
+    () => serveConnections(noListener, () => {}),
+    TypeError,
+    "Invalid listener",
+  );
+  await using listener = await listen("tcp:127.0.0.1:0");
+  await assertRejects(
+    () => serveConnections(listener, wrong(undefined)),
+    TypeError,
+    "Invalid handler: expected a function, received undefined",
+  );
+});
 
 Deno.test("serve says that there are no handlers, or which is none", () => {
   assertThrows(

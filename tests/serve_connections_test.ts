@@ -190,6 +190,35 @@ Deno.test("serveConnections reports a failed accept and goes on", async () => {
   assertEquals(reported, ["Too many open files", "Too many open files"]);
 });
 
+Deno.test("serveConnections ends when nothing can be accepted any more", async () => {
+  const listener = await listenTcp();
+  let closed = false;
+  const broken: Listener = {
+    address: listener.address,
+    accept: () => Promise.reject(new Error("Bad file descriptor")),
+    close: () => {
+      closed = true;
+      return listener.close();
+    },
+    [Symbol.asyncDispose]: () => listener.close(),
+    [Symbol.asyncIterator]: () => listener[Symbol.asyncIterator](),
+  };
+  const { setTimeout } = globalThis;
+  globalThis.setTimeout = ((callback: () => void) =>
+    // 5 s of pauses
+    setTimeout(callback, 0)) as typeof setTimeout;
+  try {
+    let reported = 0;
+    const served = serveConnections(broken, echo, {
+      onError: () => void reported++,
+    });
+    await assertRejects(() => served, Error, "Bad file descriptor");
+    assertEquals([reported, closed], [100, true]);
+  } finally {
+    globalThis.setTimeout = setTimeout;
+  }
+});
+
 Deno.test("serveConnections refuses bad arguments", async () => {
   await using listener = await listenTcp();
   await assertRejects(
