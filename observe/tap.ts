@@ -1,5 +1,5 @@
 import type { Connection, Duplex } from "../duplex.ts";
-import { checkInteger } from "../_async/check.ts";
+import { checkFunction, checkInteger } from "../_async/check.ts";
 import { checkTimeout } from "../_async/wait.ts";
 import { intercept, isConnection } from "./_intercept.ts";
 import { TapObserver } from "./_tap_observer.ts";
@@ -100,6 +100,7 @@ function toSink(
   sink: TapSink | ((record: TapRecord) => void | Promise<void>),
 ): TapSink {
   if (sink instanceof TapSink) return sink;
+  checkFunction("sink", sink);
   return new TapSink({
     async write(records) {
       for (const record of records) await sink(record);

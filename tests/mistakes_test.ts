@@ -93,6 +93,14 @@ Deno.test("serveConnections ends at once without a listener or a handler", async
   );
 });
 
+Deno.test("tap says that it takes a sink or a function", () => {
+  assertThrows(
+    () => tap(streams(), wrong("log.txt")),
+    TypeError,
+    'Invalid sink: expected a function, received "log.txt"',
+  );
+});
+
 Deno.test("serve says that there are no handlers, or which is none", () => {
   assertThrows(
     () => serve(streams(), wrong(undefined)),
