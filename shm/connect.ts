@@ -2,7 +2,8 @@ import type { Connection } from "../duplex.ts";
 import { deadline } from "../_async/wait.ts";
 import { descriptorOf, setDescriptor } from "../_libc/descriptor.ts";
 import { ByteConnection } from "../_transport/connection.ts";
-import { connectUnix, type ConnectUnixOptions } from "../socket/connect.ts";
+import { connectAs } from "../socket/_connect.ts";
+import type { ConnectUnixOptions } from "../socket/connect.ts";
 import { checkRuns, requireFfi } from "./_platform.ts";
 import { receiveSegment } from "./_handshake.ts";
 
@@ -25,7 +26,7 @@ const TRIES = 5;
  *
  * @param options The path and what bounds the wait.
  * @returns The open connection, a byte stream like any other.
- * @throws What {@linkcode connectUnix} throws.
+ * @throws What `connectUnix` throws.
  * @throws {Deno.errors.InvalidData} If what answers is no server of this
  *   version, or its segment is not sealed or malformed.
  * @throws {ConnectionClosedError} If the server closes at once: it may not
@@ -56,7 +57,7 @@ export async function connectShm(
     ...options,
     signal: end.signal,
     idleTimeout: undefined,
-  });
+  }, address);
   try {
     const io = await receiveSegment(socket, end.signal);
     const connection = new ByteConnection(io, {
@@ -73,9 +74,12 @@ export async function connectShm(
 }
 
 /** Another thread that opens a socket at the same moment hides ours. */
-async function connectSocket(options: ConnectUnixOptions): Promise<Connection> {
+async function connectSocket(
+  options: ConnectUnixOptions,
+  address: string,
+): Promise<Connection> {
   for (let tries = 1;; tries++) {
-    const socket = await connectUnix(options);
+    const socket = await connectAs(options, address);
     if (descriptorOf(socket) !== undefined || tries === TRIES) return socket;
     socket.abort();
   }

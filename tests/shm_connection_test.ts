@@ -186,7 +186,7 @@ Deno.test("connectShm says that there is no server, and waits in time", {
     await assertRejects(
       () => connectShm({ path }),
       Deno.errors.NotFound,
-      "there is no such socket",
+      `Cannot connect to shm:${path}: there is no such socket`,
     );
     await using silent = await listenUnix({ path });
     const accepting = silent.accept();

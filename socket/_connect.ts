@@ -1,0 +1,88 @@
+// Connecting to a Unix socket, for those that use it under another address too.
+
+import type { Connection, WaitOptions } from "../duplex.ts";
+import { deadline, within } from "../_async/wait.ts";
+import { setDescriptor, watchUnixConnect } from "../_libc/descriptor.ts";
+import { hasLibc } from "../_libc/library.ts";
+import { ByteConnection } from "../_transport/connection.ts";
+import {
+  type ByteStreamOptions,
+  checkStreamOptions,
+} from "../_transport/options.ts";
+import { retrying, type RetryOptions } from "../_transport/retry.ts";
+import { checkPath, systemPath } from "./_path.ts";
+
+interface ConnectAsOptions extends WaitOptions, ByteStreamOptions {
+  path: string;
+  retry?: RetryOptions | boolean;
+}
+
+/** Connects to the socket at `options.path`; errors tell of `address`. */
+export async function connectAs(
+  options: ConnectAsOptions,
+  address: string,
+): Promise<Connection> {
+  const { path, timeout = 10_000, signal } = options;
+  checkPath("Cannot connect", path);
+  checkStreamOptions(options);
+  const what = `Cannot connect to ${address}`;
+  using end = deadline(what, { signal, timeout });
+  return await retrying(
+    () => connectOnce(options, address, end.signal),
+    (error) =>
+      error instanceof Deno.errors.NotFound ||
+      error instanceof Deno.errors.ConnectionRefused ||
+      error instanceof Deno.errors.WouldBlock,
+    options.retry,
+    end.signal,
+  );
+}
+
+async function connectOnce(
+  options: ConnectAsOptions,
+  address: string,
+  signal: AbortSignal,
+): Promise<Connection> {
+  const { path } = options;
+  const what = `Cannot connect to ${address}`;
+  const open = () =>
+    Deno.connect({ transport: "unix", path: systemPath(path) });
+  let fd: number | undefined;
+  let opened: Promise<Deno.UnixConn>;
+  if (hasLibc()) ({ opened, fd } = watchUnixConnect(open));
+  else opened = open();
+  let conn: Deno.UnixConn;
+  try {
+    conn = await within(opened, what, { signal });
+  } catch (error) {
+    opened.then((late) => late.close(), () => {});
+    throw explain(error, what);
+  }
+  const connection = new ByteConnection(conn, {
+    ...options,
+    local: "unix:",
+    remote: address,
+  });
+  setDescriptor(connection, fd);
+  return connection;
+}
+
+const REASONS: readonly [
+  new (message: string, options?: ErrorOptions) => Error,
+  string,
+][] = [
+  [Deno.errors.NotFound, "there is no such socket, is the server running?"],
+  [Deno.errors.ConnectionRefused, "nothing listens there, the file is stale"],
+  [Deno.errors.PermissionDenied, "the file's mode forbids it"],
+  [Deno.errors.WouldBlock, "the server's backlog is full"],
+];
+
+/** The same class of error, with the call and the path in its message. */
+function explain(error: unknown, what: string): unknown {
+  for (const [ErrorClass, reason] of REASONS) {
+    if (error instanceof ErrorClass) {
+      return new ErrorClass(`${what}: ${reason}`, { cause: error });
+    }
+  }
+  return error;
+}
