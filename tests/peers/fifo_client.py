@@ -2,6 +2,7 @@
 # prints what comes back.  python3 fifo_client.py <path> [killed]
 
 import os
+import select
 import signal
 import sys
 
@@ -20,11 +21,13 @@ os.write(listener, f"\n{token}\n".encode())
 if sys.argv[2:] == ["killed later"]:
     os.kill(os.getpid(), signal.SIGKILL)
 
-answer = os.open(down, os.O_RDONLY)  # waits until the listener has it open
-os.close(reader)
-assert os.read(answer, 1) == b"\x01"
+poll = select.poll()
+poll.register(reader, select.POLLIN)
+poll.poll()  # until the listener has opened it; its name is gone by now
+os.set_blocking(reader, True)
+assert os.read(reader, 1) == b"\x01"
 os.close(keeper)
 os.write(writer, b"hello from Python\n")
 os.close(writer)
-with os.fdopen(answer) as replies:
+with os.fdopen(reader) as replies:
     sys.stdout.write(replies.read())
