@@ -84,13 +84,27 @@ export async function connectNats(
   );
 }
 
+/** How many heartbeats a listener may take to answer before another is asked. */
+const PATIENCE = 3;
+
 async function attempt(
   options: ConnectNatsOptions & CheckedNatsOptions,
   signal: AbortSignal,
 ): Promise<Connection> {
   const nats = await connectToServer(options, { reconnect: false, signal });
   try {
-    return await greet(nats, options, signal);
+    for (;;) {
+      using patience = deadline("No answer", {
+        signal,
+        timeout: PATIENCE * options.heartbeatInterval,
+      });
+      try {
+        return await greet(nats, options, patience.signal);
+      } catch (error) {
+        if (signal.aborted || error !== patience.signal.reason) throw error;
+        // The question went to a listener that died with it: ask another.
+      }
+    }
   } catch (error) {
     await nats.close();
     throw error;
@@ -108,7 +122,7 @@ async function greet(
   const inbox = createInbox();
   const welcome = Promise.withResolvers<void>();
   let link: NatsLink | undefined;
-  nats.subscribe(inbox, {
+  const subscription = nats.subscribe(inbox, {
     callback: (error, message) => {
       if (error !== null) return link?.fail(error.message);
       if (message.headers?.code === 503) {
@@ -169,6 +183,9 @@ async function greet(
   });
   try {
     await welcome.promise;
+  } catch (error) {
+    if (!nats.isClosed()) subscription.unsubscribe();
+    throw error;
   } finally {
     signal.removeEventListener("abort", onAbort);
   }

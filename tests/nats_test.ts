@@ -314,3 +314,26 @@ test("nats: a silent network breaks a connection in three heartbeats", async () 
   assertMatch(String(error.cause), /nothing came for 60 ms/);
   await silent.close();
 });
+
+test("nats: asks another listener where the first one died with the question", async () => {
+  await using server = await startNats();
+  const options = { server: server.address, subject: "service" };
+  // As a worker that is killed between the question and the answer.
+  const dead = await connectToNats(server.address);
+  const asked = Promise.withResolvers<void>();
+  const subscription = dead.subscribe("service", {
+    queue: "sluice",
+    callback: () => asked.resolve(),
+  });
+  await dead.flush();
+  const connecting = connectNats({ ...options, heartbeatInterval: 50 });
+  await asked.promise;
+  await using listener = await listenNats(options);
+  subscription.unsubscribe();
+  await dead.flush();
+  await using client = await connecting;
+  await using accepted = await listener.accept();
+  await client.writable.close();
+  assertEquals((await accepted.readable.getReader().read()).done, true);
+  await dead.close();
+});
