@@ -337,3 +337,15 @@ test("nats: asks another listener where the first one died with the question", a
   assertEquals((await accepted.readable.getReader().read()).done, true);
   await dead.close();
 });
+
+test("examples/nats_service.ts runs as it is", async () => {
+  const script = new URL("../examples/nats_service.ts", import.meta.url);
+  const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", script.pathname],
+    stderr: "inherit",
+  }).output();
+  const text = new TextDecoder().decode(stdout);
+  assertEquals(code, 0, text);
+  assertMatch(text, /unix: 1 worker\(s\) answered/);
+  assertMatch(text, /nats: 2 worker\(s\) answered/);
+});
