@@ -23,19 +23,20 @@ const NUMBERS: Partial<Record<Deno.Signal, number>> = {
 
 /**
  * Sends `signal` to the group that `pid` leads, by the runtime where all of
- * `--allow-run` is granted, or else through FFI. `false` where neither can.
+ * `--allow-run` is granted, or else through FFI. `false` where neither can, or
+ * there is no such group (yet).
  */
 export function killGroup(pid: number, signal: Deno.Signal): boolean {
   if (Deno.build.os === "windows") return false;
   if (Deno.permissions.querySync({ name: "run" }).state === "granted") {
     try {
       Deno.kill(-pid, signal);
+      return true;
     } catch { // none of it is left, or it belongs to someone else
+      return false;
     }
-    return true;
   }
   const number = NUMBERS[signal];
   if (number === undefined || !hasLibc()) return false;
-  libc("signal a process group").kill?.(-pid, number);
-  return true;
+  return libc("signal a process group").kill?.(-pid, number) === 0;
 }

@@ -1,6 +1,7 @@
 // Starts one program, and says what is wrong where that fails.
 
 import { killGroup } from "../_libc/group.ts";
+import { sessionCommand } from "./_session.ts";
 import type { PipelineErrorCode } from "./errors.ts";
 import type { CommandOptions } from "./options.ts";
 
@@ -30,7 +31,10 @@ export class StartFailure extends Error {
 
 /** Starts a program. */
 export function startCommand(options: StartOptions): Deno.ChildProcess {
-  const [program, ...args] = options.command;
+  const session = options.group
+    ? sessionCommand(options.command, options.env, options.clearEnv)
+    : undefined;
+  const [program, ...args] = session ?? options.command;
   try {
     return new Deno.Command(program, {
       args,
@@ -40,7 +44,8 @@ export function startCommand(options: StartOptions): Deno.ChildProcess {
       stdin: options.stdin,
       stdout: options.stdout,
       stderr: options.stderrTo,
-      detached: options.group && Deno.build.os !== "windows",
+      detached: options.group && session === undefined &&
+        Deno.build.os !== "windows",
     } as Deno.CommandOptions).spawn();
   } catch (error) {
     throw explain(error, options);
@@ -121,6 +126,8 @@ export function signalChild(
     child.kill(signal);
   } catch { // it has ended
   }
+  // It may have led no group yet, and led one by the time of its own signal.
+  if (group) killGroup(child.pid, signal);
 }
 
 /** A command as a message shows it. */
