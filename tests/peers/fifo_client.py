@@ -21,9 +21,11 @@ os.write(listener, f"\n{token}\n".encode())
 if sys.argv[2:] == ["killed later"]:
     os.kill(os.getpid(), signal.SIGKILL)
 
-poll = select.poll()
-poll.register(reader, select.POLLIN)
-poll.poll()  # until the listener has opened it; its name is gone by now
+wait = select.poll()
+wait.register(reader, select.POLLIN)
+wait.register(listener, 0)  # tells of an error alone: the listener is gone
+if reader not in dict(wait.poll(10_000)):
+    sys.exit("The listener does not answer")
 os.set_blocking(reader, True)
 assert os.read(reader, 1) == b"\x01"
 os.close(keeper)
