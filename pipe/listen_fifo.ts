@@ -4,6 +4,7 @@ import { checkInteger } from "../_async/check.ts";
 import { openEnd } from "../_libc/fifo.ts";
 import { closeDescriptor } from "../_libc/pipe.ts";
 import { AcceptListener } from "../_transport/listener.ts";
+import { checkDirectory } from "../_transport/check_directory.ts";
 import { lockPath } from "../_transport/lock_path.ts";
 import {
   type ByteStreamOptions,
@@ -34,6 +35,13 @@ export interface ListenFifoOptions extends ByteStreamOptions {
    * @default {64}
    */
   backlog?: number;
+  /**
+   * Whether to listen in a directory where any user may replace the FIFO (mode
+   * with `o+w` and no sticky bit).
+   *
+   * @default {false}
+   */
+  allowUnsafeDirectory?: boolean;
   /** Ends the start: it rejects with the signal's reason. */
   signal?: AbortSignal;
 }
@@ -48,14 +56,15 @@ export interface ListenFifoOptions extends ByteStreamOptions {
  *
  * Requires `--allow-ffi`, and `--allow-read` and `--allow-write` for the path's
  * directory. Who else may write to the directory can put another FIFO there: use
- * one of your own.
+ * one of your own. One that any user may change is refused.
  *
  * @param options The path, who may connect, and the backlog.
  * @returns The listener; closing it leaves accepted connections open.
  * @throws {Deno.errors.AddrInUse} If another process listens there.
  * @throws {Deno.errors.AlreadyExists} If the path is no FIFO.
  * @throws {Deno.errors.NotFound} If the directory does not exist.
- * @throws {Deno.errors.PermissionDenied} If the directory's mode forbids it.
+ * @throws {Deno.errors.PermissionDenied} If the directory's mode forbids it, or
+ * any user can write to it and it has no sticky bit.
  * @throws {RangeError} If an option is out of range.
  * @throws {Deno.errors.NotCapable} Without `--allow-ffi`.
  * @throws {Deno.errors.NotSupported} On Windows.
@@ -82,13 +91,16 @@ export async function listenFifo(
   options: ListenFifoOptions,
 ): Promise<Listener> {
   const { path, mode = 0o600, backlog = 64, signal } = options;
+  const { allowUnsafeDirectory = false } = options;
   const address = `fifo:${path}`;
   checkFifo(`listen on ${address}`, path);
   checkInteger("mode", mode, 0, 0o777);
   checkInteger("backlog", backlog, 1, 4096);
   checkStreamOptions(options);
   signal?.throwIfAborted();
-  const bound = await bind(path, mode, `Cannot listen on ${address}`, signal);
+  const what = `Cannot listen on ${address}`;
+  await checkDirectory(what, path, "FIFO", allowUnsafeDirectory);
+  const bound = await bind(path, mode, what, signal);
   return new AcceptListener(
     address,
     new FifoAcceptor(bound, address, backlog, options),

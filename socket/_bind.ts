@@ -1,6 +1,7 @@
 // Binding a path so that its mode is right from the first moment, exactly one
 // of several starters wins, and nobody's newer file is ever removed.
 
+import { checkDirectory } from "../_transport/check_directory.ts";
 import { lockPath } from "../_transport/lock_path.ts";
 import { checkLength } from "./_path.ts";
 
@@ -22,8 +23,7 @@ export async function bindPath(
 ): Promise<BoundPath> {
   const what = `Cannot listen on unix:${path}`;
   const slash = path.lastIndexOf("/");
-  const directory = slash < 0 ? "." : path.slice(0, slash) || "/";
-  await checkDirectory(what, directory, allowUnsafeDirectory);
+  await checkDirectory(what, path, "socket", allowUnsafeDirectory);
   const temporary = `${
     slash < 0 ? "" : path.slice(0, slash + 1)
   }.${randomName()}`;
@@ -71,37 +71,6 @@ async function release(
   } catch (error) {
     // The file or its whole directory is gone already.
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-}
-
-async function checkDirectory(
-  what: string,
-  directory: string,
-  allowUnsafe: boolean,
-): Promise<void> {
-  let info: Deno.FileInfo;
-  try {
-    info = await Deno.stat(directory);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new Deno.errors.NotFound(
-      `${what}: the directory ${directory} does not exist`,
-      { cause: error },
-    );
-  }
-  if (!info.isDirectory) {
-    throw new Deno.errors.NotADirectory(
-      `${what}: ${directory} is no directory`,
-    );
-  }
-  const mode = info.mode ?? 0;
-  // Without the sticky bit, whoever may write there may replace the socket.
-  if (!allowUnsafe && (mode & 0o002) !== 0 && (mode & 0o1000) === 0) {
-    throw new Deno.errors.PermissionDenied(
-      `${what}: any user can write to ${directory} (mode ` +
-        `${(mode & 0o7777).toString(8)}) and replace the socket, use a ` +
-        `directory of your own or set allowUnsafeDirectory`,
-    );
   }
 }
 

@@ -257,6 +257,24 @@ test("a Python client that knows only the docs is served", async (path) => {
 }, noPython);
 
 test(
+  "listenFifo refuses a directory where anybody may replace the FIFO",
+  async (path, directory) => {
+    await Deno.chmod(directory, 0o777);
+    await assertRejects(
+      () => listenFifo({ path }),
+      Deno.errors.PermissionDenied,
+      `any user can write to ${directory} (mode 777) and replace the FIFO`,
+    );
+    await using _allowed = await listenFifo({
+      path,
+      allowUnsafeDirectory: true,
+    });
+    await Deno.chmod(directory, 0o1777);
+    await using _sticky = await listenFifo({ path: `${directory}/b` });
+  },
+);
+
+test(
   "clients killed while they connect leave no file",
   async (path, directory) => {
     const listener = await listenFifo({ path });
