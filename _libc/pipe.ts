@@ -77,19 +77,30 @@ export function setPipeCapacity(fd: number, bytes: number): number {
   throw error;
 }
 
+/**
+ * Opens a pipe that a child has as its `descriptor` once more, for the caller to
+ * close. `undefined` where the child is gone, or closed it.
+ */
+export function openChildPipe(
+  pid: number,
+  descriptor: 0 | 1 | 2,
+): number | undefined {
+  const fd = pipeCall("Cannot open the pipe of a child").open!(
+    cString(`/proc/${pid}/fd/${descriptor}`),
+    O_RDONLY | O_NONBLOCK | O_CLOEXEC,
+    0,
+  );
+  return fd < 0 ? undefined : fd;
+}
+
 /** Sets the capacity of a pipe that a child has as its `descriptor`. */
 export function setChildPipeCapacity(
   pid: number,
   descriptor: 0 | 1 | 2,
   bytes: number,
 ): void {
-  const what = `Cannot set the capacity of a pipe to ${bytes} bytes`;
-  const fd = pipeCall(what).open!(
-    cString(`/proc/${pid}/fd/${descriptor}`),
-    O_RDONLY | O_NONBLOCK | O_CLOEXEC,
-    0,
-  );
-  if (fd < 0) return; // the child is gone, or closed it
+  const fd = openChildPipe(pid, descriptor);
+  if (fd === undefined) return;
   try {
     setPipeCapacity(fd, bytes);
   } finally {
@@ -124,12 +135,8 @@ function pipeCall(what: string): ReturnType<typeof libc> {
  */
 export function childStdinState(pid: number): "ended" | "busy" | "silent" {
   const lib = pipeCall("Cannot look at a pipe");
-  const fd = lib.open!(
-    cString(`/proc/${pid}/fd/0`),
-    O_RDONLY | O_NONBLOCK | O_CLOEXEC,
-    0,
-  );
-  if (fd < 0) return "ended";
+  const fd = openChildPipe(pid, 0);
+  if (fd === undefined) return "ended";
   try {
     if (lib.fcntl!(fd, F_GETPIPE_SZ, 0n) < 0) return "ended"; // another file
     // struct pollfd { int fd; short events; short revents; }

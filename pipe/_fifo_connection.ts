@@ -34,6 +34,6 @@ export async function connectionOver(
       sink.close();
     },
   }, { ...options, ...addresses });
-  setEnds(connection, () => [source.fd, sink.fd]);
+  setEnds(connection, { own: () => [source.fd, sink.fd] });
   return connection;
 }

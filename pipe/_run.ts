@@ -21,6 +21,7 @@ import {
   StartFailure,
   type Stdio,
 } from "./_command.ts";
+import type { ChildPipes } from "./_ends.ts";
 import { pump } from "./_pump.ts";
 import {
   EMPTY,
@@ -169,6 +170,20 @@ export class Run {
   cancelOutput(): void {
     this.output?.cancel();
     this.end("cancel");
+  }
+
+  /** The pipes between this program and a command that is alone. */
+  pipesOfOne(): ChildPipes | undefined {
+    const { pid, end } = this.stages[0];
+    if (pid === undefined || this.stages.length > 1) return undefined;
+    const { stdin, stdout } = this.options;
+    const streams: (0 | 1)[] = [];
+    if (stdout === "piped") streams.push(1);
+    if (isPlace(stdin) ? stdin.from === "piped" : stdin !== undefined) {
+      streams.push(0);
+    }
+    if (streams.length === 0) return undefined;
+    return { pid, ended: end !== undefined, streams };
   }
 
   #onAbort = () => this.end("abort");

@@ -1,6 +1,7 @@
 // The ways to read a running pipeline.
 
 import type { CheckedOptions } from "./_check.ts";
+import { setEnds } from "./_ends.ts";
 import { Run } from "./_run.ts";
 import { toStream } from "./_source.ts";
 import type { CheckedStage } from "./_stages.ts";
@@ -20,6 +21,7 @@ export class Running implements RunningProcess {
   constructor(plan: readonly CheckedStage[], options: CheckedOptions) {
     this.#run = new Run(plan, options);
     this.#what = plan[plan.length - 1].name;
+    setEnds(this, { child: () => this.#run.pipesOfOne() });
   }
 
   get connection(): "descriptors" | "streams" {

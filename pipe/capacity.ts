@@ -4,19 +4,26 @@ import {
   setPipeCapacity as setCapacity,
 } from "../_libc/pipe.ts";
 import type { Connection } from "../duplex.ts";
-import { endsOf } from "./_ends.ts";
+import { type Ends, endsOf } from "./_ends.ts";
 import type { FifoReader, FifoWriter } from "./open_fifo.ts";
+import type { RunningProcess } from "./options.ts";
 
 /**
  * What {@linkcode pipeCapacity} and {@linkcode setPipeCapacity} take: an end of a
- * FIFO, a connection over FIFOs, or the number of an open descriptor, such as 0
- * for stdin and 1 for stdout.
+ * FIFO, a connection over FIFOs or to a program, a program that {@linkcode spawn}
+ * started and that still runs, or the number of an open descriptor, such as 0 for
+ * stdin and 1 for stdout.
  */
-export type PipeTarget = FifoReader | FifoWriter | Connection | number;
+export type PipeTarget =
+  | FifoReader
+  | FifoWriter
+  | Connection
+  | RunningProcess
+  | number;
 
 /**
  * Reads how many bytes a pipe holds: 65536 on Linux, unless somebody set it. Of
- * a connection, it is the pipe that this side writes to.
+ * a connection, and a program, it is the pipe that this side writes to, if any.
  *
  * Requires `--allow-ffi`. Linux only (`F_GETPIPE_SZ` of fcntl(2)).
  *
@@ -38,11 +45,13 @@ export type PipeTarget = FifoReader | FifoWriter | Connection | number;
  * ```
  */
 export function pipeCapacity(target: PipeTarget): number {
-  return getPipeCapacity(descriptors("read", target).at(-1)!);
+  using ends = descriptors("read", target);
+  return getPipeCapacity(ends.numbers.at(-1)!);
 }
 
 /**
- * Makes a pipe hold at least so many bytes, both pipes in case of a connection.
+ * Makes a pipe hold at least so many bytes, both pipes in case of a connection or
+ * a program.
  * A larger one costs fewer switches between writer and reader.
  *
  * The kernel rounds up to a power of two of pages (4096 bytes as a rule). Without
@@ -74,23 +83,28 @@ export function pipeCapacity(target: PipeTarget): number {
 export function setPipeCapacity(target: PipeTarget, bytes: number): number {
   checkInteger("bytes", bytes, 1, 2 ** 31);
   let capacity = 0;
-  for (const fd of descriptors("set", target)) {
+  using ends = descriptors("set", target);
+  for (const fd of ends.numbers) {
     capacity = setCapacity(fd, bytes);
   }
   return capacity;
 }
 
-function descriptors(verb: string, target: PipeTarget): number[] {
-  const numbers = typeof target === "number"
-    ? [checkInteger("descriptor", target, 0, 2 ** 31 - 1)]
-    : typeof target === "object" && target !== null
-    ? endsOf(target)
+function descriptors(verb: string, target: PipeTarget): Ends {
+  const what = `Cannot ${verb} the capacity of a pipe`;
+  if (typeof target === "number") {
+    const fd = checkInteger("descriptor", target, 0, 2 ** 31 - 1);
+    return { numbers: [fd], [Symbol.dispose]() {} };
+  }
+  const ends = typeof target === "object" && target !== null
+    ? endsOf(target, what)
     : undefined;
-  if (numbers === undefined) {
+  if (ends === undefined) {
     throw new TypeError(
-      `Cannot ${verb} the capacity of a pipe: expected an end of a FIFO, a ` +
-        `connection over FIFOs or a descriptor, received ${describe(target)}`,
+      `${what}: expected an end of a FIFO, a connection over FIFOs or to a ` +
+        `program, a program with a piped stdin or stdout, or a descriptor, ` +
+        `received ${describe(target)}`,
     );
   }
-  return numbers;
+  return ends;
 }

@@ -7,6 +7,7 @@ import {
   checkStreamOptions,
 } from "../_transport/options.ts";
 import { startCommand, StartFailure } from "./_command.ts";
+import { setEnds } from "./_ends.ts";
 import { ExecIo } from "./_exec_io.ts";
 import { StageRun } from "./_stage_run.ts";
 import { checkStage } from "./_stages.ts";
@@ -192,6 +193,13 @@ class ChildConnection extends ByteConnection implements ExecConnection {
     this.#stage = stage;
     this.#options = options;
     this.status = this.#watch();
+    setEnds(this, {
+      child: () => ({
+        pid: this.pid,
+        ended: stage.end !== undefined,
+        streams: [1, 0],
+      }),
+    });
   }
 
   get pid(): number {

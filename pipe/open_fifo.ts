@@ -219,7 +219,7 @@ async function openReader(
     abort: (reason) => connection.abort(reason),
     [Symbol.asyncDispose]: () => connection.close(),
   };
-  setEnds(reader, () => [source.fd]);
+  setEnds(reader, { own: () => [source.fd] });
   return reader;
 }
 
@@ -271,7 +271,7 @@ async function openWriter(
     abort: (reason) => connection.abort(reason),
     [Symbol.asyncDispose]: () => connection.close(),
   };
-  setEnds(writer, () => [sink.fd]);
+  setEnds(writer, { own: () => [sink.fd] });
   return writer;
 }
 

@@ -11,8 +11,10 @@ import { connect, listen } from "../address.ts";
 import { connectExec, PipelineError, spawn } from "../pipe/mod.ts";
 import { splitWords } from "../pipe/_words.ts";
 import { setPipeCapacity } from "../_libc/pipe.ts";
+import * as capacity from "../pipe/capacity.ts";
 import { hasFfi, noPosix, untilGone } from "./_pipe.ts";
-import { hasProgram } from "./_tools.ts";
+import { countDescriptors, hasProgram, temporaryDirectory } from "./_tools.ts";
+import { sessionCommand } from "../pipe/_session.ts";
 
 const ignore = noPosix;
 const ended = new TextEncoder().encode("hello\n");
@@ -340,6 +342,84 @@ Deno.test({
       spawn(["true"], { pipeCapacity: 2 ** 31 }).text()
     );
     assertStringIncludes(String(error), "/proc/sys/fs/pipe-max-size");
+  },
+});
+
+Deno.test({
+  name: "a command is started by setsid(1) only where it is sure to start",
+  ignore: Deno.build.os !== "linux" || !hasProgram("setsid"),
+  async fn() {
+    await using directory = await temporaryDirectory();
+    const file = async (name: string, text: string, mode = 0o755) => {
+      const path = `${directory.path}/${name}`;
+      await Deno.writeTextFile(path, text, { mode });
+      return path;
+    };
+    const started = (...command: string[]) =>
+      sessionCommand(command, undefined, false)?.slice(1);
+    assertEquals(started("cat", "-u"), ["cat", "-u"]);
+    const script = await file("script", "#!/bin/sh\necho started\n");
+    assertEquals(started(script), [script]);
+    assertEquals(await spawn([script]).text(), "started\n");
+    for (
+      const path of [
+        "no such program",
+        "-c",
+        "./relative",
+        directory.path,
+        await file("data", "no program"),
+        await file("locked", "#!/bin/sh\n", 0o644),
+        await file("lost", `#!${directory.path}/none\n`),
+        await file("twice", `#!${script}\n`),
+        await file("elsewhere", "\x7fELF" + "\0".repeat(60)),
+      ]
+    ) assertEquals(started(path), undefined, path);
+    assertEquals(sessionCommand(["cat"], { PATH: "/bin" }, false), undefined);
+    assertEquals(sessionCommand(["cat"], {}, true), undefined);
+    // Ended while it may not lead its group yet: the signal is not lost.
+    for (let count = 0; count < 20; count++) {
+      const child = spawn(["sleep", "60"], { throwOnFailure: false });
+      child.kill("SIGKILL");
+      assertEquals((await child.result).signal, "SIGKILL");
+    }
+  },
+});
+
+Deno.test({
+  name: "pipeCapacity and setPipeCapacity take programs",
+  ignore: Deno.build.os !== "linux" || !hasFfi || !hasProgram("python3"),
+  async fn() {
+    const before = countDescriptors();
+    // The child tells what its own descriptors hold, before and after.
+    const script = `import fcntl, sys
+tell = lambda: print(fcntl.fcntl(0, 1032), fcntl.fcntl(1, 1032), flush=True)
+for line in sys.stdin: tell()`;
+    const command = ["python3", "-c", script];
+    await using child = spawn(command, { stdin: { from: "piped" } });
+    assertEquals(capacity.pipeCapacity(child), 65536);
+    assertEquals(capacity.setPipeCapacity(child, 200_000), 262144);
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode("\n"));
+    await writer.close();
+    assertEquals(await child.text(), "262144 262144\n");
+    assertThrows(
+      () => capacity.pipeCapacity(child),
+      Deno.errors.BadResource,
+      `process ${child.pid} has ended`,
+    );
+
+    const output = spawn(["sleep", "10"]);
+    assertEquals(capacity.setPipeCapacity(output, 100_000), 131072);
+    await output[Symbol.asyncDispose]();
+    await using silent = spawn(["sleep", "10"], { stdout: "null" });
+    assertThrows(() => capacity.pipeCapacity(silent), TypeError, "piped");
+    await silent[Symbol.asyncDispose]();
+
+    await using connection = await connectExec({ command: ["cat"] });
+    assertEquals(capacity.setPipeCapacity(connection, 131072), 131072);
+    assertEquals(capacity.pipeCapacity(connection), 131072);
+    await connection.close();
+    assertEquals(countDescriptors(), before);
   },
 });
 
