@@ -6,7 +6,6 @@ import {
   childStdinState,
   closeDescriptor,
   createPipe,
-  hasPipes,
   type PipeEnds,
   setChildPipeCapacity,
   setPipeCapacity,
@@ -16,45 +15,32 @@ import { type CheckedOptions, isPlace } from "./_check.ts";
 import { ChildOutput } from "./_child_output.ts";
 import {
   mergingCommand,
-  shellFailure,
   startCommand,
   StartFailure,
   type Stdio,
 } from "./_command.ts";
 import type { ChildPipes } from "./_ends.ts";
+import { startFunction } from "./_function_stage.ts";
+import {
+  checkCapacity,
+  type Link,
+  passesDescriptors,
+  stderrOf,
+  stdinOf,
+} from "./_links.ts";
 import { pump } from "./_pump.ts";
-import {
-  EMPTY,
-  iterableSource,
-  mergeSources,
-  type Source,
-  sourceOf,
-  streamSource,
-  toStream,
-} from "./_source.ts";
+import { mergeSources, type Source, sourceOf } from "./_source.ts";
 import { StageRun } from "./_stage_run.ts";
+import { userInput } from "./_user_input.ts";
+import { type Failure, judge, toError } from "./_verdict.ts";
 import type { CheckedStage } from "./_stages.ts";
-import {
-  type KilledBy,
+import type {
+  KilledBy,
   PipelineError,
-  type PipelineErrorCode,
-  type StageStatus,
+  PipelineErrorCode,
+  StageStatus,
 } from "./errors.ts";
-import type { PipelineResult, StderrMode } from "./options.ts";
-
-/** How what comes before a stage hands over its bytes. */
-type Link =
-  | { from: "null" | "inherit" | "piped" }
-  | { from: "descriptor"; fd: number; writer: StageRun }
-  | { from: "source"; source: Source; input: boolean };
-
-/** The first thing that went wrong on this side. */
-interface Failure {
-  code: PipelineErrorCode;
-  why: string;
-  stage: StageRun;
-  cause?: unknown;
-}
+import type { PipelineResult } from "./options.ts";
 
 /** The default of `maxStderr`. */
 const MAX_STDERR = 64 * 1024;
@@ -163,7 +149,11 @@ export class Run {
     stages: readonly StageStatus[],
   ): PipelineError {
     const stage = this.stages[this.stages.length - 1];
-    return this.#toError({ code, why, stage, cause }, stages);
+    return toError(
+      { code, why, stage, cause },
+      { started: this.#started, killedBy: this.#killedBy },
+      stages,
+    );
   }
 
   /** The reader wants no more. */
@@ -307,7 +297,11 @@ export class Run {
     if (link.from === "source") {
       this.#feed(link, child.stdin, stage);
     } else if (link.from === "piped") {
-      this.input = this.#userInput(child.stdin, stage);
+      this.input = userInput(
+        child.stdin,
+        stage,
+        () => this.output?.eager(),
+      );
     }
     let next: Link = { from: "null" };
     if (ends) next = { from: "descriptor", fd: ends.read, writer: stage };
@@ -349,55 +343,17 @@ export class Run {
 
   #startFunction(
     index: number,
-    { run }: CheckedStage & { kind: "javascript" },
+    plan: CheckedStage & { kind: "javascript" },
     link: Link,
   ): Link {
-    const stage = this.stages[index];
-    let before: Source = EMPTY;
-    if (link.from === "source") before = link.source;
-    else if (link.from === "inherit") {
-      before = streamSource("stdin", Deno.stdin.readable);
-    } else if (link.from === "piped") {
-      const through = new TransformStream<Uint8Array, Uint8Array>();
-      this.input = through.writable;
-      before = streamSource("stdin", through.readable);
-    }
-    const what = `Cannot pass on what stage ${index} yields`;
-    let source: Source;
-    if (typeof run === "function") {
-      source = iterableSource(what, run(toStream(before)));
-    } else {
-      toStream(before).pipeTo(run.writable).catch(() => {}); // `source` says it
-      source = streamSource(what, run.readable);
-    }
-    const finish = (code: number) => {
-      stage.finish({ code, signal: null });
-      before.cancel(); // what it left unread nobody will read
-    };
-    const watched: Source = {
-      next: async () => {
-        try {
-          const chunk = await source.next();
-          if (chunk === null) finish(0);
-          return chunk;
-        } catch (cause) {
-          finish(1);
-          this.fail({
-            code: "stage-failed",
-            why: `it threw ${String(cause)}`,
-            stage,
-            cause,
-          });
-          return null;
-        }
-      },
-      cancel: () => {
-        source.cancel();
-        finish(0);
-      },
-    };
-    this.#ownSources.push(watched);
-    return { from: "source", input: true, source: watched };
+    const source = startFunction(plan, link, {
+      stage: this.stages[index],
+      index,
+      setInput: (writable) => this.input = writable,
+      fail: (failure) => this.fail(failure),
+    });
+    this.#ownSources.push(source);
+    return { from: "source", input: true, source };
   }
 
   /** Feeds a command from this program. */
@@ -417,30 +373,6 @@ export class Run {
         })
       ),
     );
-  }
-
-  /** A command's stdin for the user: nothing waits because nobody reads. */
-  #userInput(
-    stdin: WritableStream<Uint8Array>,
-    stage: StageRun,
-  ): WritableStream<Uint8Array> {
-    const writer = stdin.getWriter();
-    writer.closed.catch(() => {});
-    const gone = (cause: unknown) => {
-      throw new Deno.errors.BrokenPipe(
-        `Cannot write to ${stage.command}: it reads no more`,
-        { cause },
-      );
-    };
-    stage.ended.then(() => writer.abort().catch(() => {}));
-    return new WritableStream<Uint8Array>({
-      write: (chunk) => {
-        this.output?.eager();
-        return writer.write(chunk).catch(gone);
-      },
-      close: () => writer.close().catch(() => {}),
-      abort: () => writer.abort().catch(() => {}),
-    });
   }
 
   #onExit(stage: StageRun): void {
@@ -513,127 +445,14 @@ export class Run {
     clearTimeout(this.#killTimer);
     this.options.signal?.removeEventListener("abort", this.#onAbort);
     this.#over = true;
-    return this.#judge();
-  }
-
-  #judge(): PipelineResult {
-    const { pipefail } = this.options;
-    const cancelled = this.#killedBy === "cancel";
-    const last = this.stages.length - 1;
-    const statuses = this.stages.map((stage, index) => {
-      const { code, signal } = stage.end ?? { code: 1, signal: null };
-      // Killed by SIGPIPE, or told so by a shell in between.
-      const unread = index < last &&
-        (signal === "SIGPIPE" || (signal === null && code === 141));
-      const good = signal === null && stage.options.successCodes.includes(code);
-      return stage.settle(good || unread || cancelled);
+    return judge({
+      stages: this.stages,
+      pipefail: this.options.pipefail,
+      started: this.#started,
+      failure: this.#failure,
+      killedBy: this.#killedBy,
+      sent: this.#sent,
+      abortReason: this.options.signal?.reason,
     });
-    const failing = statuses.findLastIndex(({ success }, index) =>
-      !success && (pipefail || index === last)
-    );
-    if (failing >= 0 && statuses[failing].signal === this.#sent) {
-      this.#killedBy ??= "kill";
-    }
-    const killedBy = this.#killedBy;
-    let failure = this.#failure;
-    if (failure === undefined && killedBy === "abort") {
-      failure = {
-        code: "aborted",
-        why: "the signal aborted",
-        stage: this.stages[Math.max(0, failing)],
-        cause: this.options.signal?.reason,
-      };
-    }
-    if (failure === undefined && this.stages[failing]?.end !== undefined) {
-      failure = explainEnd(this.stages[failing]);
-    }
-    const shown = statuses[failing >= 0 ? failing : last];
-    return {
-      success: failure === undefined,
-      code: shown.code,
-      signal: shown.signal,
-      killedBy,
-      duration: performance.now() - this.#started,
-      stages: statuses,
-      error: failure === undefined ? null : this.#toError(failure, statuses),
-    };
-  }
-
-  #toError(
-    { code, why, stage, cause }: Failure,
-    stages: readonly StageStatus[],
-  ): PipelineError {
-    const duration = performance.now() - this.#started;
-    const stderr = stage.stderrTail;
-    const words = stderr.trim().split("\n").slice(-5).join("\n").slice(-500);
-    return new PipelineError(
-      `Cannot finish ${stage.command}: ${why}` +
-        (words === "" ? "" : `, its stderr ends with ${JSON.stringify(words)}`),
-      {
-        code,
-        command: stage.command,
-        exitCode: stage.end?.signal === null && stage.child
-          ? stage.end.code
-          : null,
-        signal: stage.end?.signal,
-        killedBy: this.#killedBy,
-        duration,
-        stderr,
-        stages,
-        ...(cause === undefined ? {} : { cause }),
-      },
-    );
-  }
-}
-
-function explainEnd(stage: StageRun): Failure {
-  const { code, signal } = stage.end!;
-  if (signal !== null) {
-    return { code: "signal", why: `it was killed by ${signal}`, stage };
-  }
-  return {
-    code: "exit-code",
-    why: `it exited with code ${code}`,
-    ...(stage.byShell ? shellFailure(code) : undefined),
-    stage,
-  };
-}
-
-function stdinOf(link: Link): Stdio {
-  if (link.from === "descriptor") return link.fd;
-  return link.from === "source" ? "piped" : link.from;
-}
-
-function stderrOf(mode: StderrMode, stdout: Stdio): Stdio {
-  if (mode === "inherit" || mode === "null") return mode;
-  if (mode !== "merge") return "piped";
-  return stdout === "inherit" ? 1 : stdout;
-}
-
-/** `Deno.Command` takes descriptors since 2.9, as `node:child_process` needs. */
-function passesDescriptors(): boolean {
-  const [major, minor] = Deno.version.deno.split(".").map(Number);
-  return (major > 2 || (major === 2 && minor >= 9)) && hasPipes();
-}
-
-/** Throws where the capacity can't be had, whatever becomes of a child. */
-function checkCapacity(capacity: number): void {
-  const what = `Cannot set pipeCapacity to ${capacity}`;
-  if (Deno.build.os !== "linux") {
-    throw new Deno.errors.NotSupported(
-      `${what}: only Linux offers it, this is ${Deno.build.os}`,
-    );
-  }
-  if (!hasPipes()) {
-    throw new Deno.errors.NotCapable(
-      `${what}: requires ffi access, run again with --allow-ffi`,
-    );
-  }
-  const { read, write } = createPipe(what);
-  try {
-    setPipeCapacity(write, capacity);
-  } finally {
-    closeDescriptor(read);
-    closeDescriptor(write);
   }
 }
