@@ -1,12 +1,16 @@
 // A child's stdio as the bytes of a connection.
 
 import type { ByteIo } from "../_transport/connection.ts";
+import { hasPipes, setChildPipeCapacity } from "../_libc/pipe.ts";
 import type { StageRun } from "./_stage_run.ts";
 import { PipelineError } from "./errors.ts";
 
 /** How long the end of the output waits for the exit, in milliseconds. */
 const EXIT_GRACE = 50;
 const READ_SIZE = 64 * 1024;
+/** What the pipes hold where they can be told to, in bytes. */
+const PIPE_SIZE = 256 * 1024;
+const EMPTY = new Uint8Array(0);
 
 /** Reads a child's stdout and writes its stdin. */
 export class ExecIo implements ByteIo {
@@ -17,7 +21,7 @@ export class ExecIo implements ByteIo {
   readonly #started = performance.now();
   #buffer: ArrayBuffer | undefined;
   /** What was read and found no room. */
-  #rest: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+  #rest: Uint8Array<ArrayBuffer> = EMPTY;
 
   constructor(stage: StageRun, onClose: () => void) {
     this.#stage = stage;
@@ -26,34 +30,57 @@ export class ExecIo implements ByteIo {
     this.#writer = stdin.getWriter();
     this.#writer.closed.catch(() => {});
     this.#onClose = onClose;
+    enlarge(stage.child!.pid);
   }
 
   async readChunk(): Promise<Uint8Array<ArrayBuffer> | null> {
     if (this.#rest.byteLength > 0) {
       const chunk = this.#rest.slice();
-      this.#rest = new Uint8Array(0);
+      this.#release();
       return chunk;
     }
-    const buffer = this.#buffer ?? new ArrayBuffer(READ_SIZE);
-    const { value } = await this.#reader.read(new Uint8Array(buffer));
-    this.#buffer = undefined;
-    if (value === undefined || value.byteLength === 0) return this.#ended();
+    const chunk = await this.#next(READ_SIZE);
+    if (chunk === null) return null;
     // A large chunk goes over as it is; a small one is cheap to copy.
-    if (value.byteLength > READ_SIZE / 4) return value;
-    this.#buffer = value.buffer;
-    return value.slice();
+    if (chunk.byteLength > READ_SIZE / 4) return chunk;
+    this.#buffer = chunk.buffer;
+    return chunk.slice();
   }
 
   async read(into: Uint8Array): Promise<number | null> {
     if (this.#rest.byteLength === 0) {
-      const chunk = await this.readChunk();
+      // What is in the buffer is copied at once: no reader has to wait for room.
+      const size = Math.max(READ_SIZE, Math.min(into.byteLength, PIPE_SIZE));
+      const chunk = await this.#next(size);
       if (chunk === null) return null;
       this.#rest = chunk;
     }
     const count = Math.min(into.byteLength, this.#rest.byteLength);
-    into.set(this.#rest.subarray(0, count));
-    this.#rest = this.#rest.subarray(count);
+    into.set(
+      count === this.#rest.byteLength
+        ? this.#rest
+        : this.#rest.subarray(0, count),
+    );
+    if (count === this.#rest.byteLength) this.#release();
+    else this.#rest = this.#rest.subarray(count);
     return count;
+  }
+
+  /** What comes next, in the one buffer where it is free. */
+  async #next(size: number): Promise<Uint8Array<ArrayBuffer> | null> {
+    const buffer = this.#buffer !== undefined && this.#buffer.byteLength >= size
+      ? this.#buffer
+      : new ArrayBuffer(size);
+    this.#buffer = undefined;
+    const { value } = await this.#reader.read(new Uint8Array(buffer));
+    if (value === undefined || value.byteLength === 0) return this.#ended();
+    return value;
+  }
+
+  /** All of what was read has been copied: its buffer serves again. */
+  #release(): void {
+    this.#buffer = this.#rest.buffer;
+    this.#rest = EMPTY;
   }
 
   write(bytes: Uint8Array): Promise<number> {
@@ -104,5 +131,18 @@ export class ExecIo implements ByteIo {
         stderr,
       },
     );
+  }
+}
+
+/**
+ * Lets a message of 64 KiB with its header go in one piece, where a pipe of the
+ * default size makes both sides wait for each other once more.
+ */
+function enlarge(pid: number): void {
+  if (!hasPipes()) return;
+  try {
+    setChildPipeCapacity(pid, 0, PIPE_SIZE);
+    setChildPipeCapacity(pid, 1, PIPE_SIZE);
+  } catch { // the user's pipes hold all that they may: it goes without
   }
 }
