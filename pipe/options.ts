@@ -166,9 +166,9 @@ export interface PipelineOptions extends CommandOptions {
   pipeCapacity?: number;
   /**
    * Whether each command leads a session and process group of its own, so that
-   * ending it ends what it started. Without, it starts faster (by 1 ms, and by
-   * 10 ms more for each 100 MB that this program holds), has the terminal and
-   * gets Ctrl-C, and the commands alone are ended.
+   * ending it ends what it started. Without, it has the terminal and gets Ctrl-C,
+   * the commands alone are ended, and on a busy machine they may be faster, as
+   * Linux schedules by session.
    *
    * @default {true}
    */
