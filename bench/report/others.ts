@@ -1,0 +1,121 @@
+// What needs no pair of peers: the shell's pipes, start-up, the RPC packages.
+
+import { pipeline } from "../../pipe/mod.ts";
+import type { OTHERS } from "./contenders.ts";
+import { type Spread, spread } from "./results.ts";
+import { pinned } from "./run.ts";
+
+const root = new URL("../../", import.meta.url);
+
+/** By title and contender. */
+type Group = Record<string, Record<string, Spread>>;
+
+/** How often each is measured. */
+interface OthersOptions {
+  rounds: number;
+  /** Shorter work, for a first look. */
+  quick: boolean;
+}
+
+/** 10^6 bytes a second through a pipe between two programs. */
+export async function measurePipes(
+  { rounds, quick }: OthersOptions,
+): Promise<Group> {
+  const bytes = quick ? 256 * 2 ** 20 : 2 ** 31;
+  const ways: Record<string, () => Promise<unknown>> = {
+    "sh: head | wc": () =>
+      new Deno.Command("sh", {
+        args: ["-c", `head -c ${bytes} /dev/zero | wc -c`],
+        stdout: "null",
+      }).output(),
+    "sluice pipeline: head | wc": () =>
+      pipeline(["head", "-c", String(bytes), "/dev/zero"], ["wc", "-c"]).text(),
+  };
+  const rates = await inTurn(ways, rounds, (seconds) => bytes / seconds / 1e6);
+  return { "MB/s": rates };
+}
+
+/** Milliseconds from start to end of a program. */
+export async function measureStart({ rounds }: OthersOptions): Promise<Group> {
+  const directory = await Deno.makeTempDir();
+  try {
+    const scripts: Record<string, string> = {
+      "an empty program": "",
+      "the same, importing @sluice/ipc": `import ${
+        JSON.stringify(new URL("mod.ts", root).href)
+      };`,
+    };
+    const ways: Record<string, () => Promise<unknown>> = {};
+    for (const [index, [name, source]] of Object.entries(scripts).entries()) {
+      const path = `${directory}/${index}.ts`;
+      await Deno.writeTextFile(path, source);
+      const config = new URL("deno.json", root).pathname;
+      const [command, ...args] = pinned(0, [
+        Deno.execPath(),
+        "run",
+        "--no-check",
+        `--config=${config}`,
+        path,
+      ]);
+      ways[name] = () => new Deno.Command(command, { args }).output();
+    }
+    return { "ms": await inTurn(ways, rounds * 4, (seconds) => seconds * 1e3) };
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+/** Calls a second, of `bench/rpc_rivals.ts`. */
+export async function measureRpc(): Promise<Group> {
+  const script = new URL("bench/rpc_rivals.ts", root).pathname;
+  const [command, ...args] = pinned(0, [
+    Deno.execPath(),
+    "run",
+    "-A",
+    "--no-check",
+    script,
+  ]);
+  const { stdout, success } = await new Deno.Command(command, {
+    args,
+    stderr: "inherit",
+  }).output();
+  if (!success) throw new Error("bench/rpc_rivals.ts failed");
+  const group: Group = {};
+  let title = "";
+  for (const line of new TextDecoder().decode(stdout).split("\n")) {
+    const figure = /^ {2}(.+): (\d+)\/s$/.exec(line);
+    if (figure === null) title = line.trim();
+    else (group[title] ??= {})[figure[1]] = spread([Number(figure[2])]);
+  }
+  return group;
+}
+
+/** Runs all ways in turn, `rounds` times after one that warms up. */
+async function inTurn(
+  ways: Record<string, () => Promise<unknown>>,
+  rounds: number,
+  figure: (seconds: number) => number,
+): Promise<Record<string, Spread>> {
+  const values: Record<string, number[]> = {};
+  for (let round = 0; round <= rounds; round++) {
+    for (const [name, run] of Object.entries(ways)) {
+      const start = performance.now();
+      await run();
+      const seconds = (performance.now() - start) / 1000;
+      if (round > 0) (values[name] ??= []).push(figure(seconds));
+    }
+  }
+  return Object.fromEntries(
+    Object.entries(values).map(([name, figures]) => [name, spread(figures)]),
+  );
+}
+
+/** Every group, with its contenders as the inventory has them. */
+export const MEASURES: Record<
+  keyof typeof OTHERS,
+  (options: OthersOptions) => Promise<Group>
+> = {
+  pipes: measurePipes,
+  start: measureStart,
+  rpc: measureRpc,
+};
