@@ -80,34 +80,45 @@ async function serveOurs(connection: Connection): Promise<void> {
   report(started, cpu);
 }
 
+/** Times round trips after a warm-up, and reports them. */
+async function timeRoundTrips(roundTrip: () => Promise<void>): Promise<void> {
+  for (let left = WARM_UP; left > 0; left--) await roundTrip();
+  const times = new Float64Array(count);
+  const cpu = cpuSeconds();
+  const started = performance.now();
+  for (let index = 0; index < count; index++) {
+    const before = performance.now();
+    await roundTrip();
+    times[index] = performance.now() - before;
+  }
+  report(started, cpu, times);
+}
+
+/** Times `sendAll`, which ends when the server has it all, and reports. */
+async function timeSink(sendAll: () => Promise<void>): Promise<void> {
+  const cpu = cpuSeconds();
+  const started = performance.now();
+  await sendAll();
+  report(started, cpu);
+}
+
 async function callOurs(connection: Connection): Promise<void> {
   await using peer = channel<Uint8Array>(connection, { codec: bytes });
   const payload = new Uint8Array(size);
   if (type === "echo") {
-    const roundTrip = async () => {
+    await timeRoundTrips(async () => {
       const sent = put(peer, payload);
       if (sent !== true) await sent;
       await peer.receive();
-    };
-    for (let left = WARM_UP; left > 0; left--) await roundTrip();
-    const times = new Float64Array(count);
-    const cpu = cpuSeconds();
-    const started = performance.now();
-    for (let index = 0; index < count; index++) {
-      const before = performance.now();
-      await roundTrip();
-      times[index] = performance.now() - before;
-    }
-    report(started, cpu, times);
+    });
   } else {
-    const cpu = cpuSeconds();
-    const started = performance.now();
-    for (let left = count; left > 0; left--) {
-      const sent = put(peer, payload);
-      if (sent !== true) await sent;
-    }
-    await peer.receive();
-    report(started, cpu);
+    await timeSink(async () => {
+      for (let left = count; left > 0; left--) {
+        const sent = put(peer, payload);
+        if (sent !== true) await sent;
+      }
+      await peer.receive();
+    });
   }
 }
 
@@ -191,28 +202,17 @@ async function callBare(conn: Deno.Conn): Promise<void> {
   const frames = new BareFrames(conn);
   const payload = new Uint8Array(size);
   if (type === "echo") {
-    const roundTrip = async () => {
+    await timeRoundTrips(async () => {
       await frames.write(payload);
       await frames.flush();
       await frames.read();
-    };
-    for (let left = WARM_UP; left > 0; left--) await roundTrip();
-    const times = new Float64Array(count);
-    const cpu = cpuSeconds();
-    const started = performance.now();
-    for (let index = 0; index < count; index++) {
-      const before = performance.now();
-      await roundTrip();
-      times[index] = performance.now() - before;
-    }
-    report(started, cpu, times);
+    });
   } else {
-    const cpu = cpuSeconds();
-    const started = performance.now();
-    for (let left = count; left > 0; left--) await frames.write(payload);
-    await frames.flush();
-    await frames.read();
-    report(started, cpu);
+    await timeSink(async () => {
+      for (let left = count; left > 0; left--) await frames.write(payload);
+      await frames.flush();
+      await frames.read();
+    });
   }
   conn.close();
 }
