@@ -1,14 +1,8 @@
 // sluice connect: one address to another, or to this terminal.
 
 import { bridge, bridgeStdio, talk } from "./_bridge.ts";
-import {
-  type CommandSpec,
-  RAW,
-  RETRY,
-  TIMEOUT,
-  UsageError,
-} from "./_command.ts";
-import { lineMessages, MESSAGE_OPTIONS } from "./_messages.ts";
+import { type CommandSpec, RAW, RETRY, TIMEOUT } from "./_command.ts";
+import { MESSAGE_OPTIONS, terminalMessages } from "./_messages.ts";
 import { open } from "./_open.ts";
 
 export const connectCommand: CommandSpec = {
@@ -33,10 +27,7 @@ export const connectCommand: CommandSpec = {
   async run(input) {
     const { positionals: [address, second], terminal } = input;
     const { signal } = terminal;
-    const messages = lineMessages(input.options);
-    if (second !== undefined && messages !== undefined) {
-      throw new UsageError("--frames is for a terminal: give one address");
-    }
+    const messages = terminalMessages(input);
     await using first = await open(address, input);
     if (messages !== undefined) return await talk(first, messages, terminal);
     if (second === undefined) {

@@ -16,7 +16,7 @@ import {
   UsageError,
 } from "./_command.ts";
 import { messageOf } from "./_errors.ts";
-import { lineMessages, MESSAGE_OPTIONS } from "./_messages.ts";
+import { MESSAGE_OPTIONS, terminalMessages } from "./_messages.ts";
 
 /** The options of what listens for many. */
 export const LISTEN_OPTIONS: Record<string, OptionSpec> = {
@@ -57,10 +57,7 @@ export const listenCommand: CommandSpec = {
   async run(input) {
     const { positionals: [address, second], terminal } = input;
     const { signal } = terminal;
-    const messages = lineMessages(input.options);
-    if (second !== undefined && messages !== undefined) {
-      throw new UsageError("--frames is for a terminal: give one address");
-    }
+    const messages = terminalMessages(input);
     const raw = input.options.raw === true;
     const maxConnections = integerOption(input, "max-connections", {
       min: 1,

@@ -13,7 +13,7 @@ import {
   text,
   varint,
 } from "../framing/mod.ts";
-import { type OptionSpec, UsageError } from "./_command.ts";
+import { type Input, type OptionSpec, UsageError } from "./_command.ts";
 import { printable } from "./_terminal.ts";
 
 const FORMATS: Record<string, () => FrameFormat> = {
@@ -79,7 +79,7 @@ export interface LineMessages extends LineCodec {
 }
 
 /** What `--frames` and `--codec` name; `undefined` for raw bytes. */
-export function lineMessages(
+function lineMessages(
   options: Record<string, string | boolean | undefined>,
 ): LineMessages | undefined {
   const { frames, codec } = options as { frames?: string; codec?: string };
@@ -93,6 +93,17 @@ export function lineMessages(
   }
   const name = codec ?? (frames === "msgpack" ? "msgpack" : "text");
   return { format: FORMATS[frames](), ...CODECS[name] };
+}
+
+/** {@linkcode lineMessages} for a command that takes one or two addresses. */
+export function terminalMessages(
+  { positionals: [, second], options }: Pick<Input, "positionals" | "options">,
+): LineMessages | undefined {
+  const messages = lineMessages(options);
+  if (second !== undefined && messages !== undefined) {
+    throw new UsageError("--frames is for a terminal: give one address");
+  }
+  return messages;
 }
 
 /** What `--frames` and `--codec` tell a tap: no codec shows bytes in hex. */

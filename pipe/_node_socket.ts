@@ -2,10 +2,11 @@
 
 import type { Socket } from "node:net";
 import { namedError } from "../_libc/errno.ts";
+import { nodeNet } from "../_transport/node_net.ts";
 
-/** Loads `node:net` on first use: it takes some 25 ms. */
-export async function loadSocket(): Promise<typeof Socket> {
-  return (await import("node:net")).Socket;
+/** The socket of `node:net`, which is loaded on first use. */
+export function loadSocket(): Promise<typeof Socket> {
+  return Promise.resolve(nodeNet().Socket);
 }
 
 /** The `Deno.errors` instance of an error that `node:net` reports. */
