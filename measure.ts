@@ -234,7 +234,9 @@ async function startPeer(task: PeerTask, signal: AbortSignal): Promise<Peer> {
   if (Deno.permissions.querySync({ name: "ffi" }).state === "granted") {
     permissions.push("--allow-ffi");
   }
-  const module = new URL("./_measure_peer.ts", import.meta.url).href;
+  // What is published is bundled: tasks/_bundle.ts.
+  const suffix = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  const module = new URL(`./_measure_peer.${suffix}`, import.meta.url).href;
   let child: Deno.ChildProcess;
   try {
     child = new Deno.Command(Deno.execPath(), {

@@ -1,38 +1,42 @@
 // What importing the package adds to the start of an empty program, in turns,
-// median of several.
+// median of several: as it is published, which is bundled, and from a checkout.
 //
 //   deno run -A bench/import_time.ts [rounds]
 
+import { packageCopy } from "../tasks/_package_copy.ts";
+
 const rounds = Number(Deno.args[0] ?? 41);
 const root = new URL("..", import.meta.url);
+await using published = await packageCopy({ links: true, bundled: true });
 const directory = await Deno.makeTempDir();
-const modules = [
-  ["mod.ts", "the whole package"],
-  ["framing/mod.ts", "framing"],
-  ["rpc/mod.ts", "rpc"],
-  ["shm/mod.ts", "shm"],
-  ["socket/mod.ts", "socket"],
-  ["tcp/mod.ts", "tcp"],
-] as const;
+const modules = ["mod", "framing/mod", "rpc/mod", "shm/mod", "socket/mod"];
 
 interface Program {
   name: string;
-  path: string;
+  /** What to run it with. */
+  args: string[];
   results: number[];
 }
 
-async function write(name: string, text: string): Promise<Program> {
+/** A program that only imports `module` of the package at `home`, if any. */
+async function write(
+  name: string,
+  { home, module }: { home: string; module?: string },
+): Promise<Program> {
   const path = `${directory}/${name.replace(/\W/g, "_")}.ts`;
+  const text = module === undefined ? "" : `import "${home}/${module}";`;
   await Deno.writeTextFile(path, text);
-  return { name, path, results: [] };
+  const args = ["run", "--no-check", "--config", `${home}/deno.json`, path];
+  return { name, args, results: [] };
 }
 
-async function run(path: string): Promise<number> {
+async function run({ args }: Program): Promise<number> {
   const started = performance.now();
-  await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-check", "--config", `${root.pathname}deno.json`, path],
+  const { success } = await new Deno.Command(Deno.execPath(), {
+    args,
     stderr: "inherit",
   }).output();
+  if (!success) throw new Error(`Cannot run ${args.join(" ")}`);
   return performance.now() - started;
 }
 
@@ -41,16 +45,24 @@ function median(values: number[]): number {
 }
 
 try {
-  const programs = [await write("an empty program", "")];
-  for (const [module, name] of modules) {
+  const checkout = root.pathname.slice(0, -1);
+  const programs = [await write("an empty program", { home: checkout })];
+  for (const name of modules) {
     programs.push(
-      await write(name, `import "${new URL(module, root).href}";`),
+      await write(`published ${name}`, {
+        home: published.path,
+        module: `dist/${name}.js`,
+      }),
+      await write(`checkout ${name}`, {
+        home: checkout,
+        module: `${name}.ts`,
+      }),
     );
   }
-  for (const { path } of programs) await run(path); // fills the caches
+  for (const program of [...programs, ...programs]) await run(program); // fills the caches
   for (let round = 0; round < rounds; round++) {
     for (const program of programs) {
-      program.results.push(await run(program.path));
+      program.results.push(await run(program));
     }
   }
   const empty = median(programs[0].results);
@@ -58,7 +70,7 @@ try {
   for (const { name, results } of programs) {
     const own = median(results);
     console.log(
-      name.padEnd(20),
+      name.padEnd(24),
       `${own.toFixed(1)} ms`.padStart(10),
       `+${(own - empty).toFixed(1)} ms`.padStart(10),
     );

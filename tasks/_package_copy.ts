@@ -1,5 +1,7 @@
 // A copy of the package for what must not see the stand-ins in `_std/`.
 
+import { bundle } from "./_bundle.ts";
+
 /** Options of {@linkcode packageCopy}. */
 interface PackageCopyOptions {
   /**
@@ -7,13 +9,19 @@ interface PackageCopyOptions {
    * reached.
    */
   links: boolean;
+  /**
+   * Whether its exports are bundled, as they are published.
+   *
+   * @default false
+   */
+  bundled?: boolean;
 }
 
 const root = new URL("..", import.meta.url);
 
 /** Copies what git tracks, or would track, into a directory of its own. */
 export async function packageCopy(
-  { links }: PackageCopyOptions,
+  { links, bundled = false }: PackageCopyOptions,
 ): Promise<AsyncDisposable & { path: string }> {
   const parent = await Deno.makeTempDir({ prefix: "sluice_package" });
   const path = `${parent}/package`;
@@ -30,6 +38,7 @@ export async function packageCopy(
     config.links = config.links.map((link: string) => `.${link}`);
   } else delete config.links;
   await Deno.writeTextFile(`${path}/deno.json`, JSON.stringify(config));
+  if (bundled) await bundle(path);
   return {
     path,
     [Symbol.asyncDispose]: () => Deno.remove(parent, { recursive: true }),
