@@ -2,6 +2,7 @@
 // Sources: linux/include/uapi, xnu/bsd/sys.
 
 const DARWIN = Deno.build.os === "darwin";
+const ARM = Deno.build.arch === "aarch64";
 
 export const F_GETFD = 1;
 export const F_SETFD = 2;
@@ -20,15 +21,9 @@ export const O_RDWR = 2;
 export const O_CREAT = DARWIN ? 0x200 : 0o100;
 export const O_EXCL = DARWIN ? 0x800 : 0o200;
 export const O_NONBLOCK = DARWIN ? 0x4 : 0o4000;
-export const O_DIRECTORY = DARWIN ? 0x100000 : 0o200000;
-export const O_NOFOLLOW = DARWIN
-  ? 0x100
-  : Deno.build.arch === "aarch64"
-  ? 0o100000
-  : 0o400000;
-/** Linux; the flag and this processor's O_DIRECTORY. */
-export const O_TMPFILE = 0o20000000 |
-  (Deno.build.arch === "aarch64" ? 0o40000 : 0o200000);
+export const O_DIRECTORY = DARWIN ? 0x100000 : ARM ? 0o40000 : 0o200000;
+export const O_NOFOLLOW = DARWIN ? 0x100 : ARM ? 0o100000 : 0o400000;
+export const O_TMPFILE = 0o20000000 | O_DIRECTORY; // Linux
 export const O_ACCMODE = 3;
 export const O_PATH = 0o10000000; // Linux
 export const AT_FDCWD = -100; // Linux
