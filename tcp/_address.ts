@@ -34,6 +34,14 @@ const REASONS: readonly [
   [Deno.errors.PermissionDenied, "permission denied by the system"],
   [Deno.errors.TimedOut, "the host did not answer"],
   [Deno.errors.ConnectionReset, "the peer reset it"],
+  [Deno.errors.UnexpectedEof, "the peer closed it during the handshake"],
+];
+
+/** What the runtime meets where a peer was gone right after it accepted. */
+const GONE = [
+  Deno.errors.NotConnected,
+  Deno.errors.ConnectionAborted,
+  Deno.errors.BrokenPipe,
 ];
 
 /** The same class of error, with the call and the address in its message. */
@@ -42,6 +50,12 @@ export function explain(error: unknown, what: string): unknown {
     if (error instanceof ErrorClass) {
       return new ErrorClass(`${what}: ${reason}`, { cause: error });
     }
+  }
+  if (GONE.some((ErrorClass) => error instanceof ErrorClass)) {
+    return new Deno.errors.ConnectionReset(
+      `${what}: the peer closed it at once`,
+      { cause: error },
+    );
   }
   if (
     error instanceof Error && /lookup address|dns error/i.test(error.message)

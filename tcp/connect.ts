@@ -97,5 +97,6 @@ export async function connectTcp(
 export function isTransient(error: unknown): boolean {
   return error instanceof Deno.errors.ConnectionRefused ||
     error instanceof Deno.errors.ConnectionReset ||
+    error instanceof Deno.errors.UnexpectedEof ||
     error instanceof Deno.errors.TimedOut;
 }

@@ -208,6 +208,8 @@ export interface ConnectTlsOptions extends WaitOptions, TcpStreamOptions {
  * @throws {Deno.errors.InvalidData} If the certificate is not valid for the
  * host or not signed by a trusted root.
  * @throws {Deno.errors.ConnectionRefused} If nothing listens at the port.
+ * @throws {Deno.errors.UnexpectedEof} If the peer closes during the handshake.
+ * @throws {Deno.errors.ConnectionReset} If it was gone before, or resets.
  * @throws {DOMException} `TimeoutError`, if it takes longer than `timeout`.
  * @throws {TypeError} If only one of `cert` and `key` is there.
  *

@@ -11,6 +11,7 @@ import {
   serveConnections,
   tlsDetails,
 } from "../tcp/mod.ts";
+import { explain } from "../tcp/_address.ts";
 import { certificates, hasOpenssl } from "./_certificates.ts";
 import { conformance } from "./_conformance.ts";
 import { socketOption } from "./_socket_option.ts";
@@ -313,5 +314,37 @@ test("tlsDetails refuses what is no TLS connection", async () => {
     async () => tlsDetails(client),
     TypeError,
     "is no TLS connection",
+  );
+});
+
+Deno.test("connectTls: a peer that closes during the handshake is named, and tried again", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  let accepted = 0;
+  const closing = (async () => {
+    while (accepted < 3) {
+      (await listener.accept()).close();
+      accepted++;
+    }
+  })();
+  const error = await assertRejects(() =>
+    connectTls({ port, retry: { retries: 2, minDelay: 1 } })
+  ) as Error;
+  // A reset, where the hello had come before it closed.
+  const { UnexpectedEof, ConnectionReset } = Deno.errors;
+  assert(error instanceof UnexpectedEof || error instanceof ConnectionReset);
+  assert(error.message.startsWith(`Cannot connect to tls:127.0.0.1:${port}: `));
+  await closing;
+});
+
+Deno.test("connectTls: a peer that was gone before the handshake is named", () => {
+  const error = explain(
+    new Deno.errors.NotConnected("Transport endpoint is not connected"),
+    "Cannot connect to tls:127.0.0.1:9",
+  );
+  assert(error instanceof Deno.errors.ConnectionReset, String(error));
+  assertEquals(
+    error.message,
+    "Cannot connect to tls:127.0.0.1:9: the peer closed it at once",
   );
 });
