@@ -19,6 +19,8 @@ interface SoakOptions {
   place: Place;
   tally: Tally;
   vitals: Vitals;
+  /** How much of the time to work, above 0 and at most 1. */
+  load: number;
   signal: AbortSignal;
 }
 
@@ -41,34 +43,36 @@ export async function soakScheme(options: SoakOptions): Promise<void> {
 }
 
 /** Conversations with a server that must not fail. */
-async function talkOn(
-  { place, tally, signal }: SoakOptions,
-  address: string,
-): Promise<void> {
+async function talkOn(options: SoakOptions, address: string): Promise<void> {
+  const { place, tally, signal } = options;
   while (!signal.aborted) {
+    const started = performance.now();
     tally.connections++;
     await converse(address, place.connect, randomCount(), tally);
     await sleep(Math.random() * 100);
+    await rest(started, options);
   }
 }
 
 /** Clients that are killed while they talk: the server has to live with it. */
-async function victims(
-  { place, tally, signal }: SoakOptions,
-  address: string,
-): Promise<void> {
+async function victims(options: SoakOptions, address: string): Promise<void> {
+  const { place, tally, signal } = options;
   while (!signal.aborted) {
+    const started = performance.now();
     const victim = await startVictim(place, address);
     await sleep(Math.random() * 500);
     await victim.kill();
     tally.kills++;
     await sleep(1000);
+    await rest(started, options);
   }
 }
 
 /** Servers that are killed while we talk: we have to hear of it, in time. */
-async function doomed({ place, tally, signal }: SoakOptions): Promise<void> {
+async function doomed(options: SoakOptions): Promise<void> {
+  const { place, tally, signal } = options;
   while (!signal.aborted) {
+    const started = performance.now();
     await using server = await startServer(place, "doomed");
     const talking = (async () => {
       for (;;) {
@@ -85,7 +89,14 @@ async function doomed({ place, tally, signal }: SoakOptions): Promise<void> {
       sleep(20_000).then(() => new Error("hung after the server was killed")),
     ]);
     if (!isLoss(error)) throw error;
+    await rest(started, options);
   }
+}
+
+/** Waits until work since `started` was `load` of the time. */
+function rest(started: number, { load, signal }: SoakOptions): Promise<void> {
+  const pause = (performance.now() - started) * (1 / load - 1);
+  return sleep(pause, signal).catch(() => {});
 }
 
 /** What may be heard of a server that was killed. */

@@ -2,7 +2,9 @@
 // running hashes both ways, and fails when memory, descriptors, threads or
 // /dev/shm grow.
 //
-//   deno task soak [--minutes N] [--only SCHEME]
+//   deno task soak [--minutes N] [--only SCHEME] [--load FRACTION]
+//
+// A load below 1 rests in between, for a long run beside other work.
 //
 // For each scheme there is a steady server, which lives through everything, and
 // a doomed one, which is killed again and again. This process is their client;
@@ -19,11 +21,19 @@ const { values: options } = parseArgs({
   options: {
     minutes: { type: "string", default: "1" },
     only: { type: "string", default: "" },
+    load: { type: "string", default: "1" },
   },
 });
 const minutes = Number(options.minutes);
 if (!(minutes > 0)) {
   console.error(`--minutes is ${JSON.stringify(options.minutes)}: not above 0`);
+  Deno.exit(2);
+}
+const load = Number(options.load);
+if (!(load > 0 && load <= 1)) {
+  console.error(
+    `--load is ${JSON.stringify(options.load)}: not above 0 and at most 1`,
+  );
   Deno.exit(2);
 }
 
@@ -54,7 +64,8 @@ await Promise.all(
     const tally: Tally = { messages: 0, bytes: 0, connections: 0, kills: 0 };
     tallies.set(scheme, tally);
     try {
-      await soakScheme({ scheme, place, tally, vitals, signal: stop.signal });
+      const { signal } = stop;
+      await soakScheme({ scheme, place, tally, vitals, load, signal });
     } catch (error) {
       failures.push(
         `${scheme}: ${error instanceof Error ? error.stack : error}`,
