@@ -202,24 +202,33 @@ export class RingReaderCore {
       target.length !== into.length >> 3
     ) return count;
     const words = this.#words;
-    const longs = this.#longs;
-    const { longest, capacity } = this;
-    let tail = this.#tail;
-    let next = to >> 3;
-    while (count < most) {
-      const at = tail & this.#mask;
-      const word = words[at >> 2];
-      const size = word >> 3;
+    const { capacity } = this;
+    const mask = this.#mask;
+    const longest = Math.min(WORD_COPY_MAX, this.longest);
+    const start = this.#tail;
+    let tail = start;
+    let room = target.length - (to >> 3);
+    let last = count;
+    // The lines come by a loop that does nothing else, so that the processor
+    // asks for many of them at once.
+    while (last < most) {
+      const at = tail & mask;
+      const length = words[at >> 2] - RECORD_HEADER;
+      room -= length >> 3;
       if (
-        word < RECORD_HEADER || (word & 7) !== 0 ||
-        word > WORD_COPY_MAX + RECORD_HEADER ||
-        word > longest + RECORD_HEADER || at + word > capacity ||
-        next + size - 1 > target.length
+        length < 0 || length > longest || (length & 7) !== 0 || room < 0 ||
+        at + RECORD_HEADER + length > capacity
       ) break;
-      const from = at >> 3;
-      for (let i = 1; i < size; i++) target[next++] = longs[from + i];
-      tail = (tail + word) | 0;
-      lengths[count++] = word - RECORD_HEADER;
+      lengths[last++] = length;
+      tail = (tail + RECORD_HEADER + length) | 0;
+    }
+    const longs = this.#longs;
+    let next = to >> 3;
+    let from = (start & mask) >> 3;
+    for (; count < last; count++) {
+      const end = next + (lengths[count] >> 3);
+      from++;
+      while (next < end) target[next++] = longs[from++];
     }
     if (tail !== this.#tail) {
       this.#peeked = this.#taken = 0;

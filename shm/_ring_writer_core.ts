@@ -8,6 +8,7 @@
 
 import type { RingParts } from "./_ring_layout.ts";
 import { longestRecord, RECORD_HEADER, TAIL } from "./_ring_layout.ts";
+import { RingStage } from "./_ring_stage.ts";
 
 /** Payloads up to this many bytes go by 8-byte words where both are aligned. */
 export const WORD_COPY_MAX = 256;
@@ -38,6 +39,9 @@ export class RingWriterCore {
   /** Where the batch's first record lies, whose word commits them all. */
   #firstAt = NONE;
   #firstWord = 0;
+  /** Records of the batch that are not in the ring yet, and where they go. */
+  #stage: RingStage | undefined;
+  #stageAt = 0;
   #reservedAt = NONE;
   /** Where the head was then: another write since has dropped it. */
   #reservedHead = 0;
@@ -70,7 +74,7 @@ export class RingWriterCore {
     this.#words = new Int32Array(0);
     this.#bytes = new Uint8Array(0);
     this.#longs = new BigInt64Array(0);
-    this.#source = this.#sourceLongs = undefined;
+    this.#source = this.#sourceLongs = this.#stage = undefined;
     this.#reservedAt = NONE;
   }
 
@@ -145,55 +149,66 @@ export class RingWriterCore {
     if (this.#firstAt === NONE) {
       this.#firstAt = at;
       this.#firstWord = word;
-    } else this.#words[at >> 2] = word;
+      return;
+    }
+    this.#unstage();
+    this.#words[at >> 2] = word;
+  }
+
+  /** Brings into the ring what was put together beside it. */
+  #unstage(): void {
+    const stage = this.#stage;
+    if (stage === undefined || stage.length === 0) return;
+    const end = this.#stageAt + stage.length;
+    this.#words[(end & this.#mask) >> 2] = 0;
+    stage.moveTo(this.#bytes, this.#stageAt);
   }
 
   /** Adds a record that the consumer sees after `publish`. */
   append(payload: Uint8Array): boolean {
     const length = payload.length;
-    const known = this.#sourceLongs;
+    const size = (length + RECORD_HEADER + 7) & ~7;
     const at = this.#head & this.#mask;
-    const size = length + RECORD_HEADER;
     if (
-      payload === this.#source && known !== undefined &&
-      known.length << 3 === length && at + size < this.capacity &&
-      this.capacity - ((this.#head - this.#tail) | 0) >=
-        size + RECORD_HEADER &&
-      this.#words.length !== 0
-    ) {
-      // The short way of `write`, without its commit.
-      this.#words[(at + size) >> 2] = 0;
-      const longs = this.#longs;
-      const before = at >> 3;
-      for (let i = length >> 3; i > 0; i--) longs[before + i] = known[i - 1];
-      this.#put(at, size);
-      this.#head = (this.#head + size) | 0;
-      return true;
+      this.#firstAt === NONE || length > WORD_COPY_MAX ||
+      at + size >= this.capacity || this.#words.length === 0 ||
+      this.capacity - ((this.#head - this.#tail) | 0) < size + RECORD_HEADER
+    ) return this.#appendDirectly(payload);
+    const stage = this.#stage ??= new RingStage(this.capacity);
+    if (stage.length === 0) this.#stageAt = at;
+    else if (stage.length + size > stage.bytes.length) {
+      return this.#appendDirectly(payload);
     }
-    return this.#appendAny(payload);
+    stage.add(payload, this.#wordsOf(payload));
+    this.#head = (this.#head + size) | 0;
+    return true;
   }
 
-  #appendAny(payload: Uint8Array): boolean {
+  /** The words of a payload that came before, where it is made of whole ones. */
+  #wordsOf(payload: Uint8Array): BigInt64Array | undefined {
+    if (payload !== this.#source) {
+      this.#source = payload;
+      this.#sourceLongs = undefined;
+      return undefined;
+    }
+    // It came before, so a view of its words may be worth its 400 ns.
+    const source = this.#sourceLongs ??= longsOf(payload);
+    return source !== undefined && source.length << 3 === payload.length
+      ? source
+      : undefined; // unaligned, or resized
+  }
+
+  #appendDirectly(payload: Uint8Array): boolean {
     const length = payload.length;
     const at = this.#claim(length);
     if (at < 0) return false;
     this.#clearNext(length);
-    if (length > WORD_COPY_MAX || (length & 7) !== 0) {
-      this.#bytes.set(payload, at + RECORD_HEADER);
-    } else if (payload !== this.#source) {
-      this.#source = payload;
-      this.#sourceLongs = undefined;
-      this.#bytes.set(payload, at + RECORD_HEADER);
-    } else {
-      // It came before, so a view of its words may be worth its 400 ns.
-      const source = this.#sourceLongs ??= longsOf(payload);
-      if (source === undefined || source.length !== length >> 3) {
-        this.#bytes.set(payload, at + RECORD_HEADER); // unaligned, or resized
-      } else {
-        const longs = this.#longs;
-        const before = at >> 3;
-        for (let i = length >> 3; i > 0; i--) longs[before + i] = source[i - 1];
-      }
+    const source = length > WORD_COPY_MAX ? undefined : this.#wordsOf(payload);
+    if (source === undefined) this.#bytes.set(payload, at + RECORD_HEADER);
+    else {
+      const longs = this.#longs;
+      const before = at >> 3;
+      for (let i = length >> 3; i > 0; i--) longs[before + i] = source[i - 1];
     }
     this.#finish(at, length);
     return true;
@@ -252,6 +267,7 @@ export class RingWriterCore {
   /** Makes what was appended visible, in order and at once. */
   publish(): void {
     if (this.#firstAt === NONE) return;
+    this.#unstage();
     if (TSO) this.#words[this.#firstAt >> 2] = this.#firstWord;
     else Atomics.store(this.#words, this.#firstAt >> 2, this.#firstWord);
     this.#firstAt = NONE;
