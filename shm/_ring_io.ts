@@ -39,12 +39,6 @@ export class RingIo implements ByteIo {
   #operations = 0;
   #closed = false;
   #looks = 0;
-  /** For spinning: the end is on another cache line, so it is seldom asked. */
-  #maybeReadable = () =>
-    this.#closed || this.#reader.ready() ||
-    (++this.#looks & 31) === 0 && this.#peer.ended;
-  #readable = () => this.#closed || this.#reader.ready() || this.#peer.ended;
-  #writable = () => this.#closed || this.#writer.free >= MIN_ROOM;
 
   constructor(
     memory: SharedMemory,
@@ -74,6 +68,7 @@ export class RingIo implements ByteIo {
   }
 
   async read(into: Uint8Array): Promise<number | null> {
+    const spinner = this.#readSpinner;
     while (true) {
       if (++this.#operations > TURN) await this.#turn();
       this.#check();
@@ -87,8 +82,18 @@ export class RingIo implements ByteIo {
           "Cannot read from shared memory: the peer is gone",
         );
       }
-      if (await this.#readSpinner.spin(this.#maybeReadable)) continue;
-      await this.#sleep(this.#inbound, CONSUMER_SLEEPS, this.#readable);
+      let looks = spinner.start();
+      for (; looks > 0; looks = spinner.next()) {
+        await spinner.pause();
+        if (this.#seesData(looks)) break;
+      }
+      if (looks > 0) spinner.found();
+      else {
+        if (this.#sleeps(this.#inbound, CONSUMER_SLEEPS) && !this.#readable) {
+          await this.#doorbell.wait();
+        }
+        this.#woke(this.#inbound, CONSUMER_SLEEPS);
+      }
     }
   }
 
@@ -107,6 +112,7 @@ export class RingIo implements ByteIo {
   }
 
   async write(bytes: Uint8Array): Promise<number> {
+    const spinner = this.#writeSpinner;
     while (true) {
       if (++this.#operations > TURN) await this.#turn();
       this.#check();
@@ -117,8 +123,18 @@ export class RingIo implements ByteIo {
       }
       const count = this.#put(bytes);
       if (count > 0) return count;
-      if (await this.#writeSpinner.spin(this.#writable)) continue;
-      await this.#sleep(this.#outbound, PRODUCER_SLEEPS, this.#writable);
+      let looks = spinner.start();
+      for (; looks > 0; looks = spinner.next()) {
+        await spinner.pause();
+        if (this.#seesRoom(looks)) break;
+      }
+      if (looks > 0) spinner.found();
+      else {
+        if (this.#sleeps(this.#outbound, PRODUCER_SLEEPS) && !this.#writable) {
+          await this.#doorbell.wait();
+        }
+        this.#woke(this.#outbound, PRODUCER_SLEEPS);
+      }
     }
   }
 
@@ -128,18 +144,38 @@ export class RingIo implements ByteIo {
     return count;
   }
 
+  #seesData(looks: number): boolean {
+    if (this.#closed) return true;
+    while (looks-- > 0) if (this.#reader.look()) return true;
+    // The end is on another cache line, so it is seldom asked for.
+    return (++this.#looks & 31) === 0 && this.#peer.ended;
+  }
+
+  #seesRoom(looks: number): boolean {
+    if (this.#closed) return true;
+    while (looks-- > 0) if (this.#writer.free >= MIN_ROOM) return true;
+    return false;
+  }
+
+  get #readable(): boolean {
+    return this.#closed || this.#reader.ready() || this.#peer.ended;
+  }
+
+  get #writable(): boolean {
+    return this.#closed || this.#writer.free >= MIN_ROOM;
+  }
+
   /**
-   * Says that this side sleeps, looks once more, and sleeps. The peer does it
-   * the other way around: it publishes, then looks whether we sleep.
+   * Says that this side sleeps, if it may; look once more, and then sleep. The
+   * peer does it the other way around: it publishes, then looks whether we sleep.
    */
-  async #sleep(
-    header: Int32Array,
-    flag: number,
-    ready: () => boolean,
-  ): Promise<void> {
-    if (this.#closed) return;
+  #sleeps(header: Int32Array, flag: number): boolean {
+    if (this.#closed || this.#doorbell.gone) return false;
     Atomics.store(header, flag, 1);
-    if (!ready() && !this.#doorbell.gone) await this.#doorbell.wait();
+    return true;
+  }
+
+  #woke(header: Int32Array, flag: number): void {
     this.#operations = 0;
     if (!this.#closed) Atomics.store(header, flag, 0);
   }

@@ -111,6 +111,17 @@ export class RingReaderCore {
       Atomics.load(this.#words, (this.#tail & this.#mask) >> 2) !== 0;
   }
 
+  /** Whether there is something to read, perhaps a moment late: for spinning. */
+  look(): boolean {
+    const words = this.#words;
+    const at = (this.#tail & this.#mask) >> 2;
+    if (words.length === 0) return false;
+    const word = TSO && (++this.#polls & 63) !== 0
+      ? words[at]
+      : Atomics.load(words, at);
+    return word !== 0;
+  }
+
   /** The position that the producer was told last. */
   get told(): number {
     return this.#published;
