@@ -2,7 +2,8 @@ import type { Connection, Listener } from "../duplex.ts";
 import { descriptorOf, setDescriptor } from "../_libc/descriptor.ts";
 import { ByteConnection } from "../_transport/connection.ts";
 import { AcceptListener } from "../_transport/listener.ts";
-import { listenUnix, type ListenUnixOptions } from "../socket/listen.ts";
+import { listenAs } from "../socket/_listen.ts";
+import type { ListenUnixOptions } from "../socket/listen.ts";
 import { checkCapacity } from "./_ring_layout.ts";
 import { checkRuns, requireFfi } from "./_platform.ts";
 import { offerSegment } from "./_handshake.ts";
@@ -37,7 +38,7 @@ const CAPACITY = 256 * 1024;
  *
  * @param options The path, who may connect, and the rings' capacity.
  * @returns The listener; closing it leaves accepted connections open.
- * @throws What {@linkcode listenUnix} throws.
+ * @throws What `listenUnix` throws.
  * @throws {RangeError} If the capacity is no power of two.
  * @throws {Deno.errors.NotCapable} Without `--allow-ffi`.
  * @throws {Deno.errors.NotSupported} Where there is no `memfd_create`.
@@ -66,7 +67,10 @@ export async function listenShm(options: ListenShmOptions): Promise<Listener> {
   checkCapacity(capacity);
   checkRuns(`listen on ${address}`);
   requireFfi(`listen on ${address}`);
-  const rendezvous = await listenUnix({ ...options, idleTimeout: undefined });
+  const rendezvous = await listenAs(
+    { ...options, idleTimeout: undefined },
+    address,
+  );
   return new AcceptListener(address, {
     async accept(): Promise<Connection | undefined> {
       const socket = await rendezvous.accept();

@@ -17,18 +17,19 @@ export interface BoundPath {
 /** Binds in a private directory, sets the mode, then renames into place. */
 export async function bindPath(
   path: string,
+  address: string,
   mode: number,
   allowUnsafeDirectory: boolean,
   signal: AbortSignal | undefined,
 ): Promise<BoundPath> {
-  const what = `Cannot listen on unix:${path}`;
+  const what = `Cannot listen on ${address}`;
   const slash = path.lastIndexOf("/");
   await checkDirectory(what, path, "socket", allowUnsafeDirectory);
   const temporary = `${
     slash < 0 ? "" : path.slice(0, slash + 1)
   }.${randomName()}`;
   const boundPath = `${temporary}/s`;
-  checkLength("Cannot listen", path, boundPath);
+  checkLength("Cannot listen", address, boundPath);
 
   using _lock = await lockPath(what, path, signal);
   await checkNotLive(what, path);
@@ -42,7 +43,11 @@ export async function bindPath(
     await Deno.chmod(boundPath, mode);
     const own = await Deno.lstat(boundPath);
     await Deno.rename(boundPath, path);
-    return { listener, boundPath, release: () => release(bound, path, own) };
+    return {
+      listener,
+      boundPath,
+      release: () => release(bound, path, address, own),
+    };
   } catch (error) {
     listener?.close();
     throw error;
@@ -60,12 +65,13 @@ function randomName(): string {
 async function release(
   listener: Deno.UnixListener,
   path: string,
+  address: string,
   own: Deno.FileInfo,
 ): Promise<void> {
   listener.close();
   try {
     // A newer listener renames its file into place under the same lock.
-    using _lock = await lockPath(`Cannot close unix:${path}`, path, undefined);
+    using _lock = await lockPath(`Cannot close ${address}`, path, undefined);
     const now = await Deno.lstat(path);
     if (now.ino === own.ino && now.dev === own.dev) await Deno.remove(path);
   } catch (error) {

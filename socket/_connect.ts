@@ -23,7 +23,7 @@ export async function connectAs(
   address: string,
 ): Promise<Connection> {
   const { path, timeout = 10_000, signal } = options;
-  checkPath("Cannot connect", path);
+  checkPath("Cannot connect", path, address);
   checkStreamOptions(options);
   const what = `Cannot connect to ${address}`;
   using end = deadline(what, { signal, timeout });

@@ -16,10 +16,14 @@ export function systemPath(path: string): string {
 }
 
 /** Checks a path before the system sees it. `what` reads "Cannot listen". */
-export function checkPath(what: string, path: string): void {
+export function checkPath(
+  what: string,
+  path: string,
+  address: string = unixAddress(path),
+): void {
   if (Deno.build.os === "windows") {
     throw new Deno.errors.NotSupported(
-      `${what} on unix:${path}: Unix sockets are not available on windows, ` +
+      `${what} on ${address}: Unix sockets are not available on windows, ` +
         `use tcp:127.0.0.1 instead`,
     );
   }
@@ -27,23 +31,27 @@ export function checkPath(what: string, path: string): void {
   if (isAbstract(path)) {
     if (Deno.build.os !== "linux") {
       throw new Deno.errors.NotSupported(
-        `${what} on unix:${path}: abstract names exist on linux only, ` +
+        `${what} on ${address}: abstract names exist on linux only, ` +
           `use a path`,
       );
     }
     if (path === "@") {
-      throw new TypeError(`${what} on unix:@: the abstract name is empty`);
+      throw new TypeError(`${what} on ${address}: the abstract name is empty`);
     }
   }
-  checkLength(what, path, path);
+  checkLength(what, address, path);
 }
 
 /** Throws where `bound` is longer than the system's address holds. */
-export function checkLength(what: string, path: string, bound: string): void {
+export function checkLength(
+  what: string,
+  address: string,
+  bound: string,
+): void {
   const length = new TextEncoder().encode(bound).length;
   if (length > MAX_PATH) {
     throw new RangeError(
-      `${what} on unix:${path}: it takes ${length} bytes, more than ` +
+      `${what} on ${address}: it takes ${length} bytes, more than ` +
         `the ${MAX_PATH} of a socket address, use a shorter path`,
     );
   }

@@ -179,6 +179,41 @@ Deno.test("listenShm refuses a capacity that is no power of two", {
   );
 });
 
+Deno.test("listenShm names the address that was asked for in its errors", {
+  ignore,
+}, () =>
+  withPath(async (path) => {
+    await using _listener = await listenShm({ path });
+    await assertRejects(
+      () => listenShm({ path }),
+      Deno.errors.AddrInUse,
+      `Cannot listen on shm:${path}: another process listens there`,
+    );
+    const file = `${path}.txt`;
+    await Deno.writeTextFile(file, "");
+    await assertRejects(
+      () => listenShm({ path: file }),
+      Deno.errors.AlreadyExists,
+      `Cannot listen on shm:${file}: the path exists and is no socket`,
+    );
+    const name = `@sluice-${crypto.randomUUID()}`;
+    await using _abstract = await listenShm({ path: name });
+    await assertRejects(
+      () => listenShm({ path: name }),
+      Deno.errors.AddrInUse,
+      `Cannot listen on shm:${name}: another process listens there`,
+    );
+    const long = `/tmp/${"x".repeat(200)}`;
+    for (const open of [listenShm, connectShm]) {
+      await assertRejects(
+        () => open({ path: long }),
+        RangeError,
+        `shm:${long}`,
+      );
+    }
+    await assertRejects(() => listenShm({ path: "@" }), TypeError, "shm:@");
+  }));
+
 Deno.test("connectShm says that there is no server, and waits in time", {
   ignore,
 }, () =>
@@ -267,7 +302,7 @@ for (
     [
       "a segment without rings",
       (_: Connection, fd: number) => {
-        using memory = SharedMemory.anonymous(1 << 20);
+        using memory = SharedMemory.anonymous({ size: 1 << 20 });
         sendWithDescriptor(fd, rendezvous(), memory.fd, "test");
       },
       "none at offset 0 yet",
@@ -275,7 +310,7 @@ for (
     [
       "a second ring beyond the end",
       (_: Connection, fd: number) => {
-        using memory = SharedMemory.anonymous(4096 - 128);
+        using memory = SharedMemory.anonymous({ size: 4096 - 128 });
         Ring.create(memory, { capacity: 2048 });
         new Int32Array(memory.buffer, 128)[2] = 4096;
         sendWithDescriptor(fd, rendezvous(), memory.fd, "test");
