@@ -19,7 +19,7 @@ const BATCH = 32;
 
 {
   const group = "a record of 64 bytes, written and read";
-  const memory = SharedMemory.anonymous(Ring.byteLength(capacity));
+  const memory = SharedMemory.anonymous({ size: Ring.byteLength(capacity) });
   const ring = Ring.create(memory, { capacity });
   const writer = ring.writer();
   const reader = ring.reader();
@@ -56,7 +56,9 @@ const BATCH = 32;
     },
   });
 
-  const queueMemory = SharedMemory.anonymous(SharedQueue.byteLength(capacity));
+  const queueMemory = SharedMemory.anonymous({
+    size: SharedQueue.byteLength(capacity),
+  });
   const queue = SharedQueue.create(queueMemory, { capacity });
   const producer = queue.producer();
   const consumer = queue.consumer();
@@ -69,7 +71,9 @@ const BATCH = 32;
     },
   });
 
-  const newsMemory = SharedMemory.anonymous(Broadcast.byteLength(capacity));
+  const newsMemory = SharedMemory.anonymous({
+    size: Broadcast.byteLength(capacity),
+  });
   const news = Broadcast.create(newsMemory, { capacity });
   const sender = news.sender();
   const receiver = news.receiver();
@@ -105,7 +109,7 @@ const BATCH = 32;
 
 {
   const group = "a lock, taken and given back";
-  const memory = SharedMemory.anonymous(SharedMutex.byteLength);
+  const memory = SharedMemory.anonymous({ size: SharedMutex.byteLength });
   const mutex = SharedMutex.create(memory);
   Deno.bench({
     name: "tryLock",
@@ -123,7 +127,9 @@ const BATCH = 32;
 {
   const group = "a struct of 4 members";
   const State = struct({ x: "f64", y: "f64", count: "u32", ok: "bool" });
-  const memory = SharedMemory.anonymous(SeqLock.byteLength(State) + State.size);
+  const memory = SharedMemory.anonymous({
+    size: SeqLock.byteLength(State) + State.size,
+  });
   const view = State.view(memory, { offset: SeqLock.byteLength(State) });
   const seqlock = SeqLock.create(memory, State);
   const values = { x: 1, y: 2, count: 3, ok: true };

@@ -28,7 +28,7 @@ export function offerSegment(socket: Connection, capacity: number): RingIo {
   const what = `Cannot offer shared memory on ${socket.local}`;
   const fd = numberOf(socket, what);
   const second = RING_HEADER + capacity;
-  const memory = SharedMemory.anonymous(2 * second);
+  const memory = SharedMemory.anonymous({ size: 2 * second });
   let doorbell: Doorbell | undefined;
   try {
     const outbound = formatRing(memory, 0, capacity);

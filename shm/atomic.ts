@@ -13,7 +13,7 @@ type AtomicArray = Int32Array | Uint32Array | BigInt64Array | BigUint64Array;
  * import { assertEquals } from "@std/assert";
  *
  * const Stats = struct({ hits: "atomic_u64" });
- * using memory = SharedMemory.anonymous(Stats.size);
+ * using memory = SharedMemory.anonymous({ size: Stats.size });
  * const stats = Stats.view(memory);
  * stats.hits.add(2n);
  * assertEquals(stats.hits.load(), 2n);

@@ -27,7 +27,7 @@ import { Side } from "./_side.ts";
  * import { Broadcast, SharedMemory } from "@sluice/ipc/shm";
  * import { assertEquals } from "@std/assert";
  *
- * using memory = SharedMemory.anonymous(Broadcast.byteLength(4096));
+ * using memory = SharedMemory.anonymous({ size: Broadcast.byteLength(4096) });
  * const broadcast = Broadcast.create(memory, { capacity: 4096 });
  * using sender = broadcast.sender();
  * const receivers = [broadcast.receiver(), broadcast.receiver()];

@@ -18,7 +18,7 @@ const GENERATION = 5;
  * ```ts
  * import { SharedEvent, SharedMemory } from "@sluice/ipc/shm";
  *
- * using memory = SharedMemory.anonymous(SharedEvent.byteLength);
+ * using memory = SharedMemory.anonymous({ size: SharedEvent.byteLength });
  * const event = SharedEvent.create(memory);
  * const waiting = event.wait({ timeout: 1000 });
  * event.set();

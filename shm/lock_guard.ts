@@ -6,7 +6,7 @@
  * import { SharedMemory, SharedMutex } from "@sluice/ipc/shm";
  * import { assertEquals } from "@std/assert";
  *
- * using memory = SharedMemory.anonymous(SharedMutex.byteLength);
+ * using memory = SharedMemory.anonymous({ size: SharedMutex.byteLength });
  * const mutex = SharedMutex.create(memory);
  * const guard = await mutex.lock();
  * assertEquals(guard.ownerDied, false);

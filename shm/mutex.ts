@@ -23,7 +23,7 @@ const OWNER = 16;
  * import { SharedMemory, SharedMutex } from "@sluice/ipc/shm";
  * import { assertEquals } from "@std/assert";
  *
- * using memory = SharedMemory.anonymous(SharedMutex.byteLength);
+ * using memory = SharedMemory.anonymous({ size: SharedMutex.byteLength });
  * const mutex = SharedMutex.create(memory);
  * {
  *   using guard = await mutex.lock({ timeout: 1000 });

@@ -34,7 +34,8 @@ import { Side } from "./_side.ts";
  * import { SharedMemory, SharedQueue } from "@sluice/ipc/shm";
  * import { assertEquals } from "@std/assert";
  *
- * using memory = SharedMemory.anonymous(SharedQueue.byteLength(4096));
+ * const size = SharedQueue.byteLength(4096);
+ * using memory = SharedMemory.anonymous({ size });
  * const queue = SharedQueue.create(memory, { capacity: 4096 });
  * using consumer = queue.consumer();
  * using first = queue.producer(); // in processes of their own, as a rule

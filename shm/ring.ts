@@ -45,7 +45,7 @@ export interface CreateRingOptions extends PlaceOptions {
  * import { Ring, SharedMemory } from "@sluice/ipc/shm";
  * import { assertEquals } from "@std/assert";
  *
- * using memory = SharedMemory.anonymous(Ring.byteLength(65536));
+ * using memory = SharedMemory.anonymous({ size: Ring.byteLength(65536) });
  * using writer = Ring.create(memory, { capacity: 65536 }).writer();
  * using reader = Ring.open(memory).reader(); // in another process, as a rule
  *

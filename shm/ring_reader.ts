@@ -15,7 +15,7 @@ import { poll } from "./_poll.ts";
  * import { Ring, SharedMemory } from "@sluice/ipc/shm";
  * import { assertEquals } from "@std/assert";
  *
- * using memory = SharedMemory.anonymous(Ring.byteLength(4096));
+ * using memory = SharedMemory.anonymous({ size: Ring.byteLength(4096) });
  * const ring = Ring.create(memory, { capacity: 4096 });
  * using writer = ring.writer();
  * using reader = ring.reader();

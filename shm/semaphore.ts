@@ -26,7 +26,8 @@ export interface CreateSemaphoreOptions extends PlaceOptions {
  * import { SharedMemory, SharedSemaphore } from "@sluice/ipc/shm";
  * import { assertEquals } from "@std/assert";
  *
- * using memory = SharedMemory.anonymous(SharedSemaphore.byteLength(2));
+ * const size = SharedSemaphore.byteLength(2);
+ * using memory = SharedMemory.anonymous({ size });
  * const semaphore = SharedSemaphore.create(memory, { permits: 2 });
  * using first = await semaphore.acquire();
  * using second = await semaphore.acquire();

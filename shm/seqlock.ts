@@ -42,7 +42,8 @@ export interface SeqLockOptions {
  * import { assertEquals } from "@std/assert";
  *
  * const Position = struct({ x: "f64", y: "f64", at: "u64" });
- * using memory = SharedMemory.anonymous(SeqLock.byteLength(Position));
+ * const size = SeqLock.byteLength(Position);
+ * using memory = SharedMemory.anonymous({ size });
  * const position = SeqLock.create(memory, Position);
  * position.write({ x: 1, y: 2, at: 3n });
  * assertEquals(position.read(), { x: 1, y: 2, at: 3n });

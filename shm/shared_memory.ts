@@ -20,10 +20,15 @@ import { listSegments, pruneSegments } from "./_directory.ts";
 
 export type { SharedMemoryEntry } from "./_directory.ts";
 
-/** Options of {@linkcode SharedMemory.create}. */
-export interface CreateSharedMemoryOptions {
+/** Options of {@linkcode SharedMemory.anonymous}. */
+export interface AnonymousSharedMemoryOptions {
   /** The bytes that it must hold. More may come: whole pages are mapped. */
   size: number;
+}
+
+/** Options of {@linkcode SharedMemory.create}. */
+export interface CreateSharedMemoryOptions
+  extends AnonymousSharedMemoryOptions {
   /**
    * Who may open it, as file permissions; the umask is taken off.
    *
@@ -150,11 +155,11 @@ export class SharedMemory implements Disposable {
    * Creates a segment without a name, sealed against growing and shrinking.
    * Pass its {@linkcode SharedMemory.fd} to let another process in.
    *
-   * @param size The bytes that it must hold.
+   * @param options Its size.
    * @throws {RangeError} If the size is 0, or more than the memory available.
    * @throws {Deno.errors.NotSupported} Where there is no `memfd_create`.
    */
-  static anonymous(size: number): SharedMemory {
+  static anonymous({ size }: AnonymousSharedMemoryOptions): SharedMemory {
     const what = "Cannot create anonymous shared memory";
     requireFfi("create anonymous shared memory");
     const length = segmentLength(size);

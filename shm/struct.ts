@@ -216,7 +216,7 @@ export class StructType<S> {
  *   ready: "bool",
  *   name: "char[32]",
  * });
- * using memory = SharedMemory.anonymous(Sensor.size);
+ * using memory = SharedMemory.anonymous({ size: Sensor.size });
  * const sensor = Sensor.view(memory);
  * sensor.counter = 7n;
  * sensor.values[3] = -1;

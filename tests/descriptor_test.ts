@@ -88,7 +88,7 @@ test("sendDescriptor carries an open file, at its position", async () => {
 
 test("sendDescriptor carries memory, a pipe, a connection and a listener at once", async () => {
   await using ends = await pair();
-  using memory = SharedMemory.anonymous(100);
+  using memory = SharedMemory.anonymous({ size: 100 });
   memory.bytes[0] = 42;
   await using tcp = await listenTcp();
   await using peer = await connectTcp(tcp);

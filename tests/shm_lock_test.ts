@@ -79,7 +79,7 @@ Deno.test(
 Deno.test("SharedMutex is released once, by using, and waits in turns", {
   ignore,
 }, async () => {
-  using memory = SharedMemory.anonymous(1024);
+  using memory = SharedMemory.anonymous({ size: 1024 });
   const mutex = SharedMutex.create(memory);
   const same = SharedMutex.open(memory);
   let guard = await mutex.lock();
@@ -109,7 +109,7 @@ Deno.test(
     ignore,
   },
   async () => {
-    const memory = SharedMemory.anonymous(1024);
+    const memory = SharedMemory.anonymous({ size: 1024 });
     const mutex = SharedMutex.create(memory);
     const guard = await mutex.lock();
     new BigInt64Array(memory.buffer, 128 + 16, 1)[0] = 77n;
@@ -193,7 +193,7 @@ Deno.test("SharedEvent wakes who waits, in another process too", {
 Deno.test("SharedEvent loses no setting that is taken back at once", {
   ignore,
 }, async () => {
-  using memory = SharedMemory.anonymous(1024);
+  using memory = SharedMemory.anonymous({ size: 1024 });
   const event = SharedEvent.create(memory);
   const waiting = Promise.all([event.wait(), event.wait()]);
   await new Promise((resolve) => setTimeout(resolve, 3)); // both sleep now
@@ -207,7 +207,7 @@ Deno.test("SharedEvent loses no setting that is taken back at once", {
 Deno.test("locks block no thread of the runtime while many wait", {
   ignore,
 }, async () => {
-  using memory = SharedMemory.anonymous(1024);
+  using memory = SharedMemory.anonymous({ size: 1024 });
   const mutex = SharedMutex.create(memory);
   const guard = await mutex.lock();
   const waiters = Array.from(

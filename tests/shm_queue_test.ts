@@ -14,7 +14,9 @@ import {
 const ignore = noShm;
 
 function createQueue(capacity: number) {
-  const memory = SharedMemory.anonymous(SharedQueue.byteLength(capacity));
+  const memory = SharedMemory.anonymous({
+    size: SharedQueue.byteLength(capacity),
+  });
   return { memory, queue: SharedQueue.create(memory, { capacity }) };
 }
 
@@ -285,7 +287,9 @@ Deno.test("SharedQueue rejects misuse", { ignore }, async () => {
 const into0 = new Uint8Array(1);
 
 function createBroadcast(capacity: number) {
-  const memory = SharedMemory.anonymous(Broadcast.byteLength(capacity));
+  const memory = SharedMemory.anonymous({
+    size: Broadcast.byteLength(capacity),
+  });
   return { memory, broadcast: Broadcast.create(memory, { capacity }) };
 }
 

@@ -17,7 +17,7 @@ const RECORDS = (128 + 512) / 4;
 const TAIL = (128 + 256) / 4;
 
 function createRing(capacity: number) {
-  const memory = SharedMemory.anonymous(Ring.byteLength(capacity));
+  const memory = SharedMemory.anonymous({ size: Ring.byteLength(capacity) });
   const ring = Ring.create(memory, { capacity });
   return { memory, ring, words: new Int32Array(memory.buffer) };
 }

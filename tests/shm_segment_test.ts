@@ -30,13 +30,13 @@ Deno.test("SharedMemory.create shows the same bytes to another process", {
 Deno.test("SharedMemory rounds up to whole pages", { ignore }, () => {
   using memory = SharedMemory.create(uniqueName(), { size: 4096 - HEADER });
   assertEquals(memory.buffer.byteLength, 4096);
-  using larger = SharedMemory.anonymous(4096 - HEADER + 1);
+  using larger = SharedMemory.anonymous({ size: 4096 - HEADER + 1 });
   assertEquals(larger.buffer.byteLength, 8192);
   assertEquals(larger.size, 8192 - HEADER);
 });
 
 Deno.test("SharedMemory views are empty after close", { ignore }, () => {
-  const memory = SharedMemory.anonymous(4096);
+  const memory = SharedMemory.anonymous({ size: 4096 });
   const bytes = memory.bytes;
   const words = new Int32Array(memory.buffer);
   bytes[0] = 1;
@@ -49,7 +49,7 @@ Deno.test("SharedMemory views are empty after close", { ignore }, () => {
 });
 
 Deno.test("SharedMemory survives a transferred buffer", { ignore }, () => {
-  const memory = SharedMemory.anonymous(4096);
+  const memory = SharedMemory.anonymous({ size: 4096 });
   const stolen = new Uint8Array(memory.buffer.transfer());
   memory.close();
   stolen[200] = 7; // still mapped
@@ -68,9 +68,9 @@ Deno.test(
       `import { SharedMemory } from ${shmModule};
      let stolen, view;
      (() => {
-       stolen = new Uint8Array(SharedMemory.anonymous(1 << 20).buffer.transfer());
-       view = new Uint8Array(SharedMemory.anonymous(1 << 20).buffer);
-       for (let i = 0; i < 20; i++) SharedMemory.anonymous(1 << 20);
+       stolen = new Uint8Array(SharedMemory.anonymous({ size: 1 << 20 }).buffer.transfer());
+       view = new Uint8Array(SharedMemory.anonymous({ size: 1 << 20 }).buffer);
+       for (let i = 0; i < 20; i++) SharedMemory.anonymous({ size: 1 << 20 });
        view[200] = 9;
      })();
      const open = () => Deno.readTextFileSync("/proc/self/maps")
@@ -151,7 +151,7 @@ Deno.test("SharedMemory refuses size 0 and size beyond memory", {
   ignore,
 }, () => {
   for (const size of [0, -1, 1.5, NaN, 2 ** 33]) {
-    assertThrows(() => SharedMemory.anonymous(size), RangeError, "size");
+    assertThrows(() => SharedMemory.anonymous({ size }), RangeError, "size");
   }
   const { available, swapFree } = Deno.systemMemoryInfo();
   const beyond = available + swapFree + 2 ** 30;
@@ -194,7 +194,7 @@ Deno.test("SharedMemory asks for --allow-ffi by name", { ignore }, async () => {
   await Deno.writeTextFile(
     script,
     `import { SharedMemory } from ${shmModule};
-     try { SharedMemory.anonymous(1); } catch (e) { console.log(String(e)); }`,
+     try { SharedMemory.anonymous({ size: 1 }); } catch (e) { console.log(String(e)); }`,
   );
   const run = async (...flags: string[]) => {
     const { stdout } = await new Deno.Command(Deno.execPath(), {
@@ -230,7 +230,7 @@ Deno.test("SharedMemory asks for --allow-ffi by name", { ignore }, async () => {
 Deno.test("SharedMemory.fromDescriptor maps a sealed segment", {
   ignore,
 }, () => {
-  using memory = SharedMemory.anonymous(4096);
+  using memory = SharedMemory.anonymous({ size: 4096 });
   memory.bytes[9] = 9;
   using same = SharedMemory.fromDescriptor(memory.duplicate());
   assertEquals(same.bytes[9], 9);
@@ -239,7 +239,7 @@ Deno.test("SharedMemory.fromDescriptor maps a sealed segment", {
 Deno.test("SharedMemory.fd reaches a child through its stdio", {
   ignore,
 }, async () => {
-  using memory = SharedMemory.anonymous(4096);
+  using memory = SharedMemory.anonymous({ size: 4096 });
   memory.bytes[0] = 41;
   const { spawn } = await import("node:child_process");
   const child = spawn(Deno.execPath(), [

@@ -148,7 +148,7 @@ Deno.test("struct values have the types of their members", () => {
 });
 
 Deno.test("struct.view reads and sets the memory itself", { ignore }, () => {
-  using memory = SharedMemory.anonymous(Sample.size);
+  using memory = SharedMemory.anonymous({ size: Sample.size });
   const view = Sample.view(memory);
   const other = Sample.view(memory);
   view.counter = 2n ** 64n - 1n;

@@ -52,7 +52,7 @@ Deno.test("docs/shm-layout.md has vectors that are right", {
   ignore: noShm,
 }, async () => {
   const fresh = () => {
-    const memory = SharedMemory.anonymous(4096 - 128);
+    const memory = SharedMemory.anonymous({ size: 4096 - 128 });
     return { memory, bytes: new Uint8Array(memory.buffer) };
   };
   {
