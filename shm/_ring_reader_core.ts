@@ -232,6 +232,7 @@ export class RingReaderCore {
       ) break;
       lengths[last++] = length;
       tail = (tail + RECORD_HEADER + length) | 0;
+      if ((tail & mask) === 0) break; // at the ring's end without padding
     }
     const longs = this.#longs;
     let next = to >> 3;

@@ -93,6 +93,106 @@ Deno.test("Ring behaves as a queue under random operations", { ignore }, () => {
   }
 });
 
+Deno.test("Ring keeps the order of what one batch is made of", {
+  ignore,
+}, () => {
+  // Records that are put together beside the ring, and others between them.
+  for (let seed = 1; seed <= 4; seed++) {
+    const next = random(seed);
+    const { memory, ring } = createRing(32 * 1024);
+    using _ = memory;
+    using writer = ring.writer();
+    using reader = ring.reader();
+    // The same buffers again and again go by words, other ones by bytes.
+    const again = [0, 8, 64, 256].map((length) => new Uint8Array(length));
+    const into = new Uint8Array(writer.longestRecord);
+    const many = new Uint8Array(64 * 264);
+    const lengths = new Int32Array(64);
+    for (let round = 0; round < 200; round++) {
+      const batch: Uint8Array[] = [];
+      const count = Math.floor(next() * 150);
+      for (let i = 0; i < count; i++) {
+        const kind = next();
+        let payload = again[Math.floor(next() * again.length)];
+        if (kind < 0.1) payload = new Uint8Array(Math.floor(next() * 1000));
+        else if (kind < 0.2) payload = new Uint8Array(Math.floor(next() * 70));
+        crypto.getRandomValues(payload);
+        if (kind > 0.95) {
+          const view = writer.tryReserve(payload.length);
+          // Dropped, or overtaken by the append below.
+          if (view !== undefined) view[0] = 1;
+        }
+        if (!writer.tryAppend(payload)) break;
+        batch.push(payload.slice());
+      }
+      assertEquals(reader.tryRead(into), -1);
+      if (round % 3 === 0) writer.publish();
+      else if (round % 3 === 1) {
+        const view = writer.tryReserve(24);
+        if (view === undefined) writer.publish();
+        else {
+          batch.push(view.fill(9).slice());
+          writer.commit();
+        }
+      } else {
+        // Eight bytes are never cut in two.
+        const bytes = crypto.getRandomValues(new Uint8Array(8));
+        const took = writer.tryWriteBytes(bytes);
+        if (took > 0) batch.push(bytes.slice(0, took));
+      }
+      while (batch.length > 0) {
+        if (next() < 0.5) {
+          const length = reader.tryRead(into);
+          assertEquals(into.slice(0, length), batch.shift());
+          continue;
+        }
+        const most = batch.some(({ length }) => length > 264) ? 0 : 64;
+        if (most === 0) {
+          const length = reader.tryRead(into);
+          assertEquals(into.slice(0, length), batch.shift());
+          continue;
+        }
+        const read = reader.tryReadMany(many, lengths);
+        assert(read > 0);
+        for (let i = 0, at = 0; i < read; i++) {
+          assertEquals(many.slice(at, at + lengths[i]), batch.shift());
+          at += (lengths[i] + 7) & ~7;
+        }
+      }
+      assertEquals(reader.tryRead(into), -1);
+    }
+  }
+});
+
+Deno.test("Ring shows nothing of a batch whose producer was killed", {
+  ignore,
+}, async () => {
+  const name = uniqueName();
+  using memory = SharedMemory.create(name, { size: Ring.byteLength(4096) });
+  const ring = Ring.create(memory, { capacity: 4096 });
+  const child = spawnPeer(
+    `const writer = shm.Ring.open(shm.SharedMemory.open(args[0])).writer();
+     writer.tryWrite(new Uint8Array([1]));
+     // More than fits beside the ring, so that some of it is in the ring.
+     for (let i = 0; i < 30; i++) writer.tryAppend(new Uint8Array(100).fill(7));
+     writer.tryAppend(new Uint8Array(400).fill(7));
+     say("ready");
+     setInterval(() => {}, 1000);`,
+    [name],
+  );
+  assertEquals(await firstLine(child.stdout), "ready");
+  await killPeer(child);
+  using reader = ring.reader();
+  const into = new Uint8Array(512);
+  assertEquals(reader.tryRead(into), 1);
+  assertEquals(reader.tryRead(into), -1);
+  using writer = ring.writer();
+  assert(writer.tryWrite(new Uint8Array([2])));
+  assertEquals(reader.tryRead(into), 1);
+  assertEquals(into[0], 2);
+  assertEquals(reader.tryRead(into), -1);
+});
+
 Deno.test("Ring positions go over 2^31 and 2^32", { ignore }, () => {
   for (const start of [2 ** 31 - 64, 2 ** 32 - 64]) {
     const { memory, ring, words } = createRing(128);

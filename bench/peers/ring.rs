@@ -83,17 +83,27 @@ impl Ring for Commit {
             self.head = self.head.wrapping_add(pad as u32);
             at = 0;
         }
+        // The consumer polls the record's first line, so that one is written last.
+        let next = self.head.wrapping_add(size as u32);
+        self.word(next as usize & (self.capacity - 1)).store(0, Relaxed);
         unsafe {
-            std::ptr::copy_nonoverlapping(payload.as_ptr(), self.data.add(at + 8), payload.len());
+            let (from, to) = (payload.as_ptr(), self.data.add(at + 8));
+            if payload.len() > 256 || payload.len() % 8 != 0 {
+                std::ptr::copy_nonoverlapping(from, to, payload.len());
+            } else {
+                for i in (0..payload.len() / 8).rev() {
+                    let long = (from as *const u64).add(i).read_unaligned();
+                    std::ptr::write_volatile((to as *mut u64).add(i), long);
+                }
+            }
         }
         self.put(at, payload.len() as i32 + 8);
-        self.head = self.head.wrapping_add(size as u32);
+        self.head = next;
         true
     }
     #[inline]
     fn publish(&mut self) {
         if let Some((at, word)) = self.first.take() {
-            self.word(self.head as usize & (self.capacity - 1)).store(0, Relaxed);
             self.word(at).store(word, Release);
         }
     }
