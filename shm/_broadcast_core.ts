@@ -18,7 +18,7 @@
 // A receiver copies first and then checks that `intent` has not come within
 // the ring's length of the record: else what it copied may be torn.
 
-import { TSO } from "./_ring_writer_core.ts";
+import { TSO } from "./_ring_access.ts";
 
 export const BROADCAST_MAGIC = 0x4342_4c53; // "SLBC" in memory
 export const BROADCAST_HEAD = 256;

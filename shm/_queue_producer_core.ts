@@ -11,7 +11,7 @@ import {
   RECORD,
   SKIP,
 } from "./_queue_layout.ts";
-import { TSO } from "./_ring_writer_core.ts";
+import { TSO } from "./_ring_access.ts";
 
 /** Lost exchanges in a row; honest peers leave far fewer. */
 const MAX_TRIES = 10_000;

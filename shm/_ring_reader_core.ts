@@ -2,7 +2,7 @@
 
 import type { RingParts } from "./_ring_layout.ts";
 import { longestRecord, RECORD_HEADER, TAIL } from "./_ring_layout.ts";
-import { corrupt, longsOf, TSO, WORD_COPY_MAX } from "./_ring_writer_core.ts";
+import { corrupt, longsOf, TSO, WORD_COPY_MAX } from "./_ring_access.ts";
 
 /** There is no record yet. */
 const NONE = -1;

@@ -39,6 +39,8 @@ export * from "./listen.ts";
 export * from "./lock_guard.ts";
 export * from "./mutex.ts";
 export * from "./queue.ts";
+export * from "./queue_consumer.ts";
+export * from "./queue_producer.ts";
 export * from "./ring.ts";
 export * from "./ring_reader.ts";
 export * from "./ring_writer.ts";

@@ -5,7 +5,7 @@ import type { PlaceOptions } from "./ring.ts";
 import type { StructInput, StructType, StructValues } from "./struct.ts";
 import { finishBlock, formatBlock, openBlock } from "./_block.ts";
 import { ownWord, pidOf, wordAlive } from "./_identity_word.ts";
-import { TSO } from "./_ring_writer_core.ts";
+import { TSO } from "./_ring_access.ts";
 
 const MAGIC = 0x5153_4c53; // "SLSQ" in memory
 const HEAD = 32;

@@ -27,7 +27,7 @@ const PEER = `
   });
   const { TSO } = await import(${
   JSON.stringify(
-    new URL("../shm/_ring_writer_core.ts", import.meta.url).href,
+    new URL("../shm/_ring_access.ts", import.meta.url).href,
   )
 });
   if (TSO) throw new Error("It still trusts the processor");
