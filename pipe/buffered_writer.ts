@@ -5,7 +5,7 @@ export interface BufferedWriterOptions {
   /**
    * How many bytes are gathered before they leave as one write.
    *
-   * @default {65536}
+   * @default {131072}
    */
   highWaterMark?: number;
   /**
@@ -19,7 +19,8 @@ export interface BufferedWriterOptions {
   flushOnTurnEnd?: boolean;
 }
 
-const HIGH_WATER_MARK = 64 * 1024;
+/** Of 32 to 256 KiB what text and bytes were fastest with: bench/buffered.ts. */
+const HIGH_WATER_MARK = 128 * 1024;
 const FIRST_LENGTH = 256;
 const EMPTY = new Uint8Array(0);
 
@@ -60,8 +61,8 @@ export class BufferedWriter implements AsyncDisposable {
   /** Below these, a write only gathers; 0 where it has to do more. */
   #textLimit = 0;
   #bytesLimit = 0;
-  /** What the last chunk of bytes took: the next one's first buffer. */
-  #lastLength = 0;
+  /** How long the next chunk's first buffer is: as the last one needed. */
+  #firstLength = FIRST_LENGTH;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #failed = false;
   #error: unknown;
@@ -109,8 +110,10 @@ export class BufferedWriter implements AsyncDisposable {
    * @throws What broke the stream.
    */
   write(chunk: Uint8Array | string): Promise<void> | undefined {
+    let left = false;
     if (typeof chunk === "string") {
       if ((this.#text += chunk).length < this.#textLimit) return undefined;
+      this.#checkOpen();
     } else if (
       chunk instanceof Uint8Array && this.#text === "" &&
       this.#length + chunk.length < this.#bytesLimit
@@ -120,30 +123,31 @@ export class BufferedWriter implements AsyncDisposable {
       return undefined;
     } else {
       this.#checkOpen();
-      this.#append(chunk);
+      left = this.#append(chunk);
     }
-    this.#checkOpen();
     if (this.buffered >= this.#highWaterMark) {
       this.#send();
-      if ((this.#writer.desiredSize ?? 0) > 0) return undefined;
-      return this.#writer.ready;
+      left = true;
+    } else {
+      if (this.#timer === undefined && this.#flushOnTurnEnd) {
+        this.#timer = setTimeout(this.#onTurnEnd, 0);
+      }
+      this.#textLimit = this.#highWaterMark - this.#length;
+      this.#bytesLimit = Math.min(this.#highWaterMark, this.#bytes.length);
     }
-    if (this.#timer === undefined && this.#flushOnTurnEnd) {
-      this.#timer = setTimeout(this.#onTurnEnd, 0);
-    }
-    this.#textLimit = this.#highWaterMark - this.#length;
-    this.#bytesLimit = Math.min(this.#highWaterMark, this.#bytes.length);
-    return undefined;
+    if (!left || (this.#writer.desiredSize ?? 0) > 0) return undefined;
+    return this.#writer.ready;
   }
 
   #checkOpen(): void {
-    if (this.#failed) throw this.#error;
-    if (this.#closing === undefined) return;
+    if (!this.#failed && this.#closing === undefined) return;
     this.#text = "";
+    if (this.#failed) throw this.#error;
     throw new TypeError("Cannot write: the BufferedWriter is closed");
   }
 
-  #append(chunk: Uint8Array): void {
+  /** Whether what was gathered before left, to make room. */
+  #append(chunk: Uint8Array): boolean {
     if (!(chunk instanceof Uint8Array)) {
       throw new TypeError(
         `Cannot write: expected a Uint8Array or a string, received ` +
@@ -151,9 +155,13 @@ export class BufferedWriter implements AsyncDisposable {
       );
     }
     if (this.#text !== "") this.#encodeText();
+    const full = this.#length > 0 &&
+      this.#length + chunk.length > this.#highWaterMark;
+    if (full) this.#send();
     this.#reserve(chunk.length);
     this.#bytes.set(chunk, this.#length);
     this.#length += chunk.length;
+    return full;
   }
 
   /** Text before bytes: it takes its place among them. */
@@ -174,8 +182,7 @@ export class BufferedWriter implements AsyncDisposable {
       Math.max(
         needed,
         Math.min(this.#bytes.length * 4, this.#highWaterMark),
-        this.#lastLength,
-        FIRST_LENGTH,
+        this.#firstLength,
       ),
     );
     grown.set(this.#bytes.subarray(0, this.#length));
@@ -193,7 +200,9 @@ export class BufferedWriter implements AsyncDisposable {
     } else {
       if (this.#text !== "") this.#encodeText();
       chunk = this.#bytes.subarray(0, this.#length);
-      this.#lastLength = this.#length;
+      this.#firstLength = this.#length * 2 > this.#highWaterMark
+        ? this.#highWaterMark
+        : Math.max(FIRST_LENGTH, this.#length);
       this.#bytes = EMPTY; // the stream holds on to it
       this.#length = 0;
     }

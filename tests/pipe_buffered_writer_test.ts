@@ -155,3 +155,43 @@ Deno.test("BufferedWriter checks its arguments", async () => {
   );
   assertThrows(() => new BufferedWriter(writable), TypeError);
 });
+
+Deno.test("BufferedWriter sends chunks of bytes whole, none above highWaterMark", async () => {
+  const { writable, chunks } = sink();
+  await using writer = new BufferedWriter(writable, { highWaterMark: 10 });
+  for (let round = 0; round < 3; round++) {
+    for (let at = 0; at < 6; at++) await writer.write(new Uint8Array(4));
+  }
+  await writer.write(new Uint8Array(3));
+  await writer.write(new Uint8Array(25)); // longer than all that is gathered
+  await writer.flush();
+  assertEquals(
+    chunks.map(({ length }) => length),
+    [8, 8, 8, 8, 8, 8, 8, 8, 8, 3, 25],
+  );
+});
+
+Deno.test("BufferedWriter asks to wait where bytes leave to make room", async () => {
+  const gate = Promise.withResolvers<void>();
+  const { writable, chunks } = sink(() => gate.promise);
+  const writer = new BufferedWriter(writable, { highWaterMark: 10 });
+  assertEquals(writer.write(new Uint8Array(8)), undefined);
+  const waiting = writer.write(new Uint8Array(4));
+  assert(waiting instanceof Promise);
+  assertEquals(writer.buffered, 4);
+  gate.resolve();
+  await waiting;
+  await writer.close();
+  assertEquals(chunks.map(({ length }) => length), [8, 4]);
+});
+
+Deno.test("BufferedWriter keeps nothing of what it refuses", async () => {
+  const { writable } = sink(() => Promise.reject(new Error("broken")));
+  const writer = new BufferedWriter(writable);
+  writer.write("a");
+  await assertRejects(() => writer.flush());
+  for (let round = 0; round < 3; round++) {
+    assertThrows(() => writer.write("refused"), Error, "broken");
+    assertEquals(writer.buffered, 0);
+  }
+});
