@@ -2,7 +2,7 @@
 
 import { F_GETFL, O_ACCMODE, O_PATH, O_WRONLY, S_IFMT } from "./constants.ts";
 import { openDescriptors } from "./descriptor.ts";
-import { libc } from "./library.ts";
+import { cString, libc } from "./library.ts";
 
 /** A part of `struct stat`. */
 export interface FileStatus {
@@ -51,4 +51,20 @@ export function isReadable(fd: number): boolean {
   const flags = libc("look at a descriptor").fcntl?.(fd, F_GETFL, 0n) ?? -1;
   return flags >= 0 && (flags & O_PATH) === 0 &&
     (flags & O_ACCMODE) !== O_WRONLY;
+}
+
+/**
+ * What a descriptor is, such as `"pipe:[4711]"`: of this process, or of another
+ * one. Empty where it can't be told, and elsewhere than on Linux.
+ */
+export function fileOf(fd: number, pid: number | "self" = "self"): string {
+  const name = new Uint8Array(256);
+  const length = Number(
+    libc("look at a descriptor").readlink!(
+      cString(`/proc/${pid}/fd/${fd}`),
+      name,
+      BigInt(name.length),
+    ),
+  );
+  return new TextDecoder().decode(name.subarray(0, Math.max(0, length)));
 }

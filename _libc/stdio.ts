@@ -2,6 +2,7 @@
 
 import { O_CLOEXEC, O_WRONLY } from "./constants.ts";
 import { openDescriptors } from "./descriptor.ts";
+import { fileOf } from "./file.ts";
 import { cString, hasLibc, libc } from "./library.ts";
 
 /**
@@ -29,17 +30,4 @@ export function endStdout(): boolean {
   } finally {
     lib.close!(nothing);
   }
-}
-
-/** What a descriptor is, such as `"pipe:[4711]"`. */
-function fileOf(fd: number): string {
-  const name = new Uint8Array(256);
-  const length = Number(
-    libc("look at a descriptor").readlink!(
-      cString(`/proc/self/fd/${fd}`),
-      name,
-      BigInt(name.length),
-    ),
-  );
-  return new TextDecoder().decode(name.subarray(0, Math.max(0, length)));
 }

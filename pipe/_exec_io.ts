@@ -1,7 +1,13 @@
 // A child's stdio as the bytes of a connection.
 
 import type { ByteIo } from "../_transport/connection.ts";
-import { hasPipes, setChildPipeCapacity } from "../_libc/pipe.ts";
+import { openOwnEnd } from "../_libc/child_pipe.ts";
+import { readNow, writeNow } from "../_libc/fifo.ts";
+import {
+  closeDescriptor,
+  hasPipes,
+  setChildPipeCapacity,
+} from "../_libc/pipe.ts";
 import type { StageRun } from "./_stage_run.ts";
 import { PipelineError } from "./errors.ts";
 
@@ -12,75 +18,104 @@ const READ_SIZE = 64 * 1024;
 const PIPE_SIZE = 256 * 1024;
 const EMPTY = new Uint8Array(0);
 
-/** Reads a child's stdout and writes its stdin. */
+/** What an {@linkcode ExecIo} needs to know. */
+export interface ExecIoOptions {
+  /** Whether the child's stderr is a pipe to this program as well. */
+  hasStderr: boolean;
+  onClose(): void;
+}
+
+/**
+ * Reads a child's stdout and writes its stdin: by calls while there are bytes,
+ * or room, where FFI is allowed, and else in the event loop.
+ */
 export class ExecIo implements ByteIo {
+  /** Takes what the child has room for; where the pipe is open for calls. */
+  readonly tryWrite?: (bytes: Uint8Array) => number;
   readonly #stage: StageRun;
   readonly #reader: ReadableStreamBYOBReader;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #onClose: () => void;
   readonly #started = performance.now();
+  /** The ends of the pipes once more, for calls. */
+  #readEnd: number | undefined;
+  #writeEnd: number | undefined;
   #buffer: ArrayBuffer | undefined;
+  #readSize = READ_SIZE;
   /** What was read and found no room. */
   #rest: Uint8Array<ArrayBuffer> = EMPTY;
 
-  constructor(stage: StageRun, onClose: () => void) {
+  constructor(stage: StageRun, { hasStderr, onClose }: ExecIoOptions) {
     this.#stage = stage;
     const { stdin, stdout } = stage.child!;
     this.#reader = stdout.getReader({ mode: "byob" });
     this.#writer = stdin.getWriter();
     this.#writer.closed.catch(() => {});
     this.#onClose = onClose;
-    enlarge(stage.child!.pid);
+    const { pid } = stage.child!;
+    enlarge(pid);
+    if (!hasStderr) this.#readEnd = openOwnEnd(pid, 1);
+    this.#writeEnd = openOwnEnd(pid, 0);
+    if (this.#writeEnd !== undefined) {
+      this.tryWrite = (bytes) => moveNow(writeNow, this.#writeEnd, bytes);
+    }
+  }
+
+  tryRead(into: Uint8Array): number {
+    if (this.#rest.byteLength > 0) return this.#take(into);
+    return moveNow(readNow, this.#readEnd, into);
   }
 
   async readChunk(): Promise<Uint8Array<ArrayBuffer> | null> {
     if (this.#rest.byteLength > 0) {
-      const chunk = this.#rest.slice();
-      this.#release();
+      const chunk = new Uint8Array(this.#rest.byteLength);
+      this.#take(chunk);
       return chunk;
     }
-    const chunk = await this.#next(READ_SIZE);
+    const chunk = await this.#next();
     if (chunk === null) return null;
     // A large chunk goes over as it is; a small one is cheap to copy.
-    if (chunk.byteLength > READ_SIZE / 4) return chunk;
+    if (chunk.byteLength > this.#readSize / 4) return chunk;
     this.#buffer = chunk.buffer;
     return chunk.slice();
   }
 
   async read(into: Uint8Array): Promise<number | null> {
     if (this.#rest.byteLength === 0) {
-      // What is in the buffer is copied at once: no reader has to wait for room.
-      const size = Math.max(READ_SIZE, Math.min(into.byteLength, PIPE_SIZE));
-      const chunk = await this.#next(size);
+      const chunk = await this.#next();
       if (chunk === null) return null;
+      // All that is here is read at once: the rest waits for `tryRead`.
+      if (chunk.byteLength === this.#readSize) {
+        this.#readSize = Math.min(2 * this.#readSize, PIPE_SIZE);
+      }
       this.#rest = chunk;
     }
+    return this.#take(into);
+  }
+
+  /** Some of what was read. */
+  #take(into: Uint8Array): number {
     const count = Math.min(into.byteLength, this.#rest.byteLength);
-    into.set(
-      count === this.#rest.byteLength
-        ? this.#rest
-        : this.#rest.subarray(0, count),
-    );
-    if (count === this.#rest.byteLength) this.#release();
-    else this.#rest = this.#rest.subarray(count);
+    if (count === this.#rest.byteLength) {
+      into.set(this.#rest);
+      this.#buffer = this.#rest.buffer; // all was copied: it serves again
+      this.#rest = EMPTY;
+    } else {
+      into.set(this.#rest.subarray(0, count));
+      this.#rest = this.#rest.subarray(count);
+    }
     return count;
   }
 
-  /** What comes next, in the one buffer where it is free. */
-  async #next(size: number): Promise<Uint8Array<ArrayBuffer> | null> {
-    const buffer = this.#buffer !== undefined && this.#buffer.byteLength >= size
-      ? this.#buffer
-      : new ArrayBuffer(size);
+  /** What comes next, in the one buffer where it is free and large enough. */
+  async #next(): Promise<Uint8Array<ArrayBuffer> | null> {
+    const buffer = (this.#buffer?.byteLength ?? 0) < this.#readSize
+      ? new ArrayBuffer(this.#readSize)
+      : this.#buffer!;
     this.#buffer = undefined;
     const { value } = await this.#reader.read(new Uint8Array(buffer));
     if (value === undefined || value.byteLength === 0) return this.#ended();
     return value;
-  }
-
-  /** All of what was read has been copied: its buffer serves again. */
-  #release(): void {
-    this.#buffer = this.#rest.buffer;
-    this.#rest = EMPTY;
   }
 
   write(bytes: Uint8Array): Promise<number> {
@@ -89,13 +124,22 @@ export class ExecIo implements ByteIo {
   }
 
   async closeWrite(): Promise<void> {
+    this.#closeWriteEnd();
     try {
       await this.#writer.close();
     } catch { // it reads no more: nothing is lost that it would read
     }
   }
 
+  #closeWriteEnd(): void {
+    if (this.#writeEnd !== undefined) closeDescriptor(this.#writeEnd);
+    this.#writeEnd = undefined;
+  }
+
   close(): void {
+    if (this.#readEnd !== undefined) closeDescriptor(this.#readEnd);
+    this.#readEnd = undefined;
+    this.#closeWriteEnd();
     this.#reader.cancel().catch(() => {});
     this.#writer.abort().catch(() => {});
     this.#onClose();
@@ -132,6 +176,17 @@ export class ExecIo implements ByteIo {
       },
     );
   }
+}
+
+/** What moves at once: nothing where the event loop has to wait, or tell why. */
+function moveNow(
+  move: (fd: number, bytes: Uint8Array<ArrayBuffer>) => number | string,
+  fd: number | undefined,
+  bytes: Uint8Array,
+): number {
+  if (fd === undefined) return 0;
+  const count = move(fd, bytes as Uint8Array<ArrayBuffer>);
+  return typeof count === "number" ? count : 0;
 }
 
 /**

@@ -185,7 +185,12 @@ class ChildConnection extends ByteConnection implements ExecConnection {
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(stage: StageRun, options: ConnectExecOptions) {
-    super(new ExecIo(stage, () => this.#end()), {
+    const { stderr } = options;
+    const io = new ExecIo(stage, {
+      hasStderr: stderr === "piped" || stderr === "collect",
+      onClose: () => this.#end(),
+    });
+    super(io, {
       ...options,
       local: "stdio:",
       remote: `exec:${stage.command}`,

@@ -10,7 +10,9 @@ import { ConnectionClosedError } from "../duplex.ts";
 import { connect, listen } from "../address.ts";
 import { connectExec, PipelineError, spawn } from "../pipe/mod.ts";
 import { splitWords } from "../pipe/_words.ts";
-import { setPipeCapacity } from "../_libc/pipe.ts";
+import { bytes, channel } from "../framing/mod.ts";
+import { openOwnEnd } from "../_libc/child_pipe.ts";
+import { closeDescriptor, setPipeCapacity } from "../_libc/pipe.ts";
 import * as capacity from "../pipe/capacity.ts";
 import { hasFfi, noPosix, untilGone } from "./_pipe.ts";
 import { countDescriptors, hasProgram, temporaryDirectory } from "./_tools.ts";
@@ -420,6 +422,84 @@ for line in sys.stdin: tell()`;
     assertEquals(capacity.pipeCapacity(connection), 131072);
     await connection.close();
     assertEquals(countDescriptors(), before);
+  },
+});
+
+Deno.test({
+  name: "exec: uses only the runtime's own pipes for its calls",
+  ignore: Deno.build.os !== "linux" || !hasFfi,
+  async fn() {
+    await using directory = await temporaryDirectory();
+    const before = countDescriptors();
+    const file = `${directory.path}/file`;
+    const start = async (script: string) => {
+      const child = new Deno.Command("sh", {
+        args: ["-c", `${script}; exec sleep 60`, "sh", file],
+        stdin: "piped",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+      const name = () => Deno.readTextFileSync(`/proc/${child.pid}/comm`);
+      while (name() !== "sleep\n") await new Promise((go) => setTimeout(go, 1));
+      return child;
+    };
+    const left = await start(":");
+    for (const stream of [0, 1] as const) {
+      closeDescriptor(openOwnEnd(left.pid, stream)!);
+    }
+    const moved = await start('exec 0<>"$1" 1>"$1"');
+    assertEquals(openOwnEnd(moved.pid, 0), undefined);
+    assertEquals(openOwnEnd(moved.pid, 1), undefined);
+    const turned = await start("exec 0<&2");
+    assertEquals(openOwnEnd(turned.pid, 0), undefined);
+    for (const child of [left, moved, turned]) {
+      child.kill("SIGKILL");
+      await child.status;
+      assertEquals(openOwnEnd(child.pid, 0), undefined);
+      await child.stdin.abort();
+      await child.stdout.cancel();
+      await child.stderr.cancel();
+    }
+    assertEquals(countDescriptors(), before);
+  },
+});
+
+Deno.test({
+  name: "exec: a channel's frames of every length come back",
+  ignore,
+  async fn() {
+    const before = hasFfi && countDescriptors();
+    {
+      await using connection = await connectExec({ command: ["cat"] });
+      await using frames = channel<Uint8Array>(connection, { codec: bytes });
+      for (let round = 0; round < 2; round++) {
+        for (
+          const length of [0, 1, 64, 65531, 65532, 65536, 300_000, 2 << 20]
+        ) {
+          const message = crypto.getRandomValues(
+            new Uint8Array(Math.min(length, 65536)),
+          );
+          const sent = new Uint8Array(length);
+          for (let at = 0; at < length; at += 65536) {
+            sent.set(message.subarray(0, length - at), at);
+          }
+          const sending = frames.send(sent);
+          assertEquals(await frames.receive(), sent);
+          await sending;
+        }
+      }
+      // More than the pipes hold, both ways at once.
+      const many = Array.from(
+        { length: 40 },
+        (_, index) => frames.send(new Uint8Array(50_000).fill(index)),
+      );
+      for (let index = 0; index < 40; index++) {
+        const message = await frames.receive();
+        assertEquals([message.length, message[0]], [50_000, index]);
+      }
+      await Promise.all(many);
+    }
+    assertEquals(hasFfi && countDescriptors(), before);
   },
 });
 
