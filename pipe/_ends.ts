@@ -1,6 +1,8 @@
 // Which descriptors are behind an object that this module gave out.
 
 import { closeDescriptor, openChildPipe } from "../_libc/pipe.ts";
+import { type CheckedOptions, isPlace } from "./_check.ts";
+import type { StageRun } from "./_stage_run.ts";
 
 /** Descriptors for calls made now. */
 export interface Ends extends Disposable {
@@ -54,4 +56,20 @@ export function endsOf(owner: object, what: string): Ends | undefined {
   });
   const kept = opened.move();
   return { numbers, [Symbol.dispose]: () => kept.dispose() };
+}
+
+/** The pipes between this program and a command that is alone. */
+export function pipesOfOne(
+  stages: readonly StageRun[],
+  { stdin, stdout }: CheckedOptions,
+): ChildPipes | undefined {
+  const { pid, end } = stages[0];
+  if (pid === undefined || stages.length > 1) return undefined;
+  const streams: (0 | 1)[] = [];
+  if (stdout === "piped") streams.push(1);
+  if (isPlace(stdin) ? stdin.from === "piped" : stdin !== undefined) {
+    streams.push(0);
+  }
+  if (streams.length === 0) return undefined;
+  return { pid, ended: end !== undefined, streams };
 }

@@ -1,5 +1,7 @@
 // A JavaScript stage: what comes before it goes in, what it yields comes out.
 
+import { failedStage } from "./_failures.ts";
+import type { Host } from "./_host.ts";
 import type { Link } from "./_links.ts";
 import {
   EMPTY,
@@ -10,23 +12,19 @@ import {
 } from "./_source.ts";
 import type { StageRun } from "./_stage_run.ts";
 import type { CheckedStage } from "./_stages.ts";
-import type { Failure } from "./_verdict.ts";
 
-/** What {@linkcode startFunction} needs to know. */
-export interface FunctionStageOptions {
+/** Where a function stands. */
+export interface FunctionPlace {
   stage: StageRun;
   index: number;
-  /** Gets what the user writes to, where the stage is the first. */
-  setInput(writable: WritableStream<Uint8Array>): void;
-  /** Called with what it threw. */
-  fail(failure: Failure): void;
 }
 
 /** Starts it: nothing runs before what it yields is asked for. */
-export function startFunction(
+export function startFunctionStage(
   { run }: CheckedStage & { kind: "javascript" },
   link: Link,
-  { stage, index, setInput, fail }: FunctionStageOptions,
+  { stage, index }: FunctionPlace,
+  host: Host,
 ): Source {
   let before: Source = EMPTY;
   if (link.from === "source") before = link.source;
@@ -34,7 +32,7 @@ export function startFunction(
     before = streamSource("stdin", Deno.stdin.readable);
   } else if (link.from === "piped") {
     const through = new TransformStream<Uint8Array, Uint8Array>();
-    setInput(through.writable);
+    host.input = through.writable;
     before = streamSource("stdin", through.readable);
   }
   const what = `Cannot pass on what stage ${index} yields`;
@@ -57,12 +55,7 @@ export function startFunction(
         return chunk;
       } catch (cause) {
         finish(1);
-        fail({
-          code: "stage-failed",
-          why: `it threw ${String(cause)}`,
-          stage,
-          cause,
-        });
+        host.fail(failedStage(stage, cause));
         return null;
       }
     },

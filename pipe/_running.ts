@@ -1,7 +1,7 @@
 // The ways to read a running pipeline.
 
 import type { CheckedOptions } from "./_check.ts";
-import { setEnds } from "./_ends.ts";
+import { pipesOfOne, setEnds } from "./_ends.ts";
 import { Run } from "./_run.ts";
 import { toStream } from "./_source.ts";
 import type { CheckedStage } from "./_stages.ts";
@@ -21,7 +21,8 @@ export class Running implements RunningProcess {
   constructor(plan: readonly CheckedStage[], options: CheckedOptions) {
     this.#run = new Run(plan, options);
     this.#what = plan[plan.length - 1].name;
-    setEnds(this, { child: () => this.#run.pipesOfOne() });
+    const { stages } = this.#run;
+    setEnds(this, { child: () => pipesOfOne(stages, options) });
   }
 
   get connection(): "descriptors" | "streams" {
@@ -62,7 +63,7 @@ export class Running implements RunningProcess {
   }
 
   get result(): Promise<PipelineResult> {
-    this.#run.output?.eager();
+    this.#run.readAhead();
     return this.#result();
   }
 

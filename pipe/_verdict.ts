@@ -1,22 +1,10 @@
 // What to think of how a pipeline ended.
 
-import {
-  type KilledBy,
-  PipelineError,
-  type PipelineErrorCode,
-  type StageStatus,
-} from "./errors.ts";
+import { type KilledBy, PipelineError, type StageStatus } from "./errors.ts";
 import { shellFailure } from "./_command.ts";
+import type { Failure } from "./_failures.ts";
 import type { StageRun } from "./_stage_run.ts";
 import type { PipelineResult } from "./options.ts";
-
-/** The first thing that went wrong on this side. */
-export interface Failure {
-  code: PipelineErrorCode;
-  why: string;
-  stage: StageRun;
-  cause?: unknown;
-}
 
 /** All that counts. */
 export interface Course {
