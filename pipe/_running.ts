@@ -5,6 +5,7 @@ import { pipesOfOne, setEnds } from "./_ends.ts";
 import { Run } from "./_run.ts";
 import { toStream } from "./_source.ts";
 import type { CheckedStage } from "./_stages.ts";
+import { invalidAt, LineSplitter } from "./_text.ts";
 import type { PipelineError, PipelineErrorCode } from "./errors.ts";
 import type {
   PipelineOutput,
@@ -114,38 +115,32 @@ export class Running implements RunningProcess {
 
   async *lines(): AsyncIterableIterator<string> {
     this.#take();
+    const splitter = new LineSplitter();
+    const { maxOutput } = this.#run.options;
     let ended = false;
     try {
-      const { maxOutput } = this.#run.options;
-      const decoder = new TextDecoder("utf-8", { fatal: true });
-      let rest = "";
       while (!ended) {
         const chunk = await this.#read();
         ended = chunk === null;
-        let text: string;
+        let lines: string[];
         try {
-          text = decoder.decode(chunk ?? new Uint8Array(), { stream: !ended });
+          lines = splitter.push(chunk);
         } catch (cause) {
           this.#fail("invalid-utf8", "its output is no UTF-8", cause);
-          this.#run.output?.cancel();
-          ended = true;
           break;
         }
-        const lines = (rest + text).split("\n");
-        rest = lines.pop()!;
-        for (const line of lines) yield withoutReturn(line);
-        if (rest.length > maxOutput) {
+        for (const line of lines) yield line;
+        if (!ended && splitter.pending > maxOutput) {
           const why = `a line of its output exceeds maxOutput ${maxOutput}`;
           this.#fail("max-output", why);
-          this.#run.output?.cancel();
-          ended = true;
-          rest = "";
+          break;
         }
       }
-      if (rest !== "") yield withoutReturn(rest);
+      if (!ended) this.#run.output?.cancel();
+      ended = true;
       await this.#result();
     } finally {
-      if (!ended) {
+      if (!ended) { // nobody wants more
         this.#run.cancelOutput();
         await this.#run.finished;
       }
@@ -222,31 +217,7 @@ export class Running implements RunningProcess {
   }
 }
 
-/** Where the first byte is that is no UTF-8. */
-function invalidAt(bytes: Uint8Array): number {
-  const valid = (length: number) => {
-    try {
-      new TextDecoder("utf-8", { fatal: true })
-        .decode(bytes.subarray(0, length), { stream: true });
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  let low = 0;
-  let high = bytes.length;
-  while (low < high) {
-    const middle = Math.ceil((low + high) / 2);
-    if (valid(middle)) low = middle;
-    else high = middle - 1;
-  }
-  return low;
-}
-
-function withoutReturn(line: string): string {
-  return line.endsWith("\r") ? line.slice(0, -1) : line;
-}
-
+/** The chunks as one. */
 function join(chunks: readonly Uint8Array[], length: number): Uint8Array {
   if (chunks.length === 1) return chunks[0];
   const all = new Uint8Array(length);

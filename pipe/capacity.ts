@@ -5,7 +5,7 @@ import {
 } from "../_libc/pipe.ts";
 import type { Connection } from "../duplex.ts";
 import { type Ends, endsOf } from "./_ends.ts";
-import type { FifoReader, FifoWriter } from "./open_fifo.ts";
+import type { FifoReader, FifoWriter } from "./fifo_types.ts";
 import type { RunningProcess } from "./options.ts";
 
 /**

@@ -30,6 +30,7 @@ export * from "./errors.ts";
 export * from "./exec.ts";
 export * from "./fifo.ts";
 export * from "./fifo_pair.ts";
+export * from "./fifo_types.ts";
 export * from "./listen_fifo.ts";
 export * from "./open_fifo.ts";
 export * from "./options.ts";
