@@ -18,6 +18,11 @@ export interface RawSink {
   tryWrite?(bytes: Uint8Array): number;
   /** Takes all of `bytes`, after those of the calls before. */
   write(bytes: Uint8Array): Promise<void>;
+  /**
+   * A message of fewer bytes had better come in one piece, even for a copy,
+   * since every piece wakes the peer.
+   */
+  readonly onePiece?: number;
 }
 
 /** Both, where the streams hold nothing that would be passed by. */

@@ -28,6 +28,8 @@ export interface ByteIo {
   close(): Promise<void> | void;
   /** Whether it reads more from the system than it was asked for. */
   readonly readsAhead?: boolean;
+  /** As of a `RawSink`. */
+  readonly onePiece?: number;
 }
 
 /**
@@ -135,6 +137,7 @@ export class ByteConnection implements Connection {
         ? {
           tryWrite: io.tryWrite && ((bytes) => this.#tryWriteRaw(bytes)),
           write: (bytes) => this.#writeRaw(bytes),
+          onePiece: io.onePiece,
         }
         : undefined,
     };

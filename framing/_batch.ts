@@ -7,7 +7,7 @@ const BATCH_LENGTH = 132 * 1024;
 /** The first buffer; each later one has four times the last: idle ones are many. */
 const FIRST_LENGTH = 4 * 1024;
 /** From here on, a payload goes by itself rather than through a copy. */
-export const LARGE = 16 * 1024;
+const LARGE = 16 * 1024;
 
 const EMPTY = new Uint8Array(0);
 
@@ -19,6 +19,8 @@ const EMPTY = new Uint8Array(0);
 export class FrameBatch {
   /** Whether `release` is called. */
   reuses = false;
+  /** From how many bytes on a payload goes by itself. */
+  large = LARGE;
   #limits: Required<FrameLimits>;
   #format: FrameFormat;
   #trailer: Uint8Array;
@@ -64,7 +66,7 @@ export class FrameBatch {
   add(payload: Uint8Array, keep: boolean): void {
     const { length } = payload;
     const header = this.#format.headerLength(length);
-    if (keep && length >= LARGE) {
+    if (keep && length >= this.large) {
       this.#reserve(header);
       this.#format.writeHeader(this.#buffer, this.#end, length);
       this.#end += header;

@@ -2,7 +2,7 @@
 
 import type { RawSink } from "../_async/raw_io.ts";
 import type { WaitOptions } from "../duplex.ts";
-import { FrameBatch, LARGE } from "./_batch.ts";
+import { FrameBatch } from "./_batch.ts";
 import type { FrameFormat, FrameLimits } from "./format.ts";
 import { WaitList } from "./_wait_list.ts";
 
@@ -57,6 +57,7 @@ export class Outbox {
       (chunk) => this.#write(chunk),
     );
     this.#batch.reuses = parts.reuses;
+    this.#batch.large = parts.sink.onePiece ?? this.#batch.large;
   }
 
   /** Bytes that were accepted and that the transport has not taken. */
@@ -78,7 +79,7 @@ export class Outbox {
     this.#batch.check(payload);
     if (
       ownership === "borrowed" &&
-      (options !== undefined || payload.length < LARGE)
+      (options !== undefined || payload.length < this.#batch.large)
     ) {
       // What the stream was given can't be taken back when the time is over.
       ownership = "shared";

@@ -580,3 +580,32 @@ for (const highWaterMark of [1, 500, 131_072]) {
     await both.closed;
   });
 }
+
+for (const onePiece of [undefined, 65_536, 100_000]) {
+  Deno.test(`a frame leaves in one piece where the transport wants fewer than ${onePiece} bytes so`, async () => {
+    const pieces: number[] = [];
+    const closed = Promise.withResolvers<null>();
+    const io: ByteIo = {
+      onePiece,
+      read: () => closed.promise,
+      write(bytes) {
+        pieces.push(bytes.length);
+        return Promise.resolve(bytes.length);
+      },
+      closeWrite: () => closed.resolve(null),
+      close() {},
+    };
+    const connection = new ByteConnection(io, {
+      local: "test:",
+      remote: "test:peer",
+    });
+    const frames = channel<Uint8Array>(connection, { codec: bytes });
+    for (const length of [10, 65_536, 100_001]) {
+      await frames.send(new Uint8Array(length));
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+    await frames.close();
+    const large = onePiece === 100_000 ? [65_540] : [4, 65_536];
+    assertEquals(pieces, [14, ...large, 4, 100_001]);
+  });
+}
