@@ -16,6 +16,8 @@ const EXIT_GRACE = 50;
 const READ_SIZE = 64 * 1024;
 /** What the pipes hold where they can be told to, in bytes. */
 const PIPE_SIZE = 256 * 1024;
+/** Half of that: the other half may still be on its way. */
+const ONE_PIECE = 128 * 1024;
 const EMPTY = new Uint8Array(0);
 
 /** What an {@linkcode ExecIo} needs to know. */
@@ -30,6 +32,7 @@ export interface ExecIoOptions {
  * or room, where FFI is allowed, and else in the event loop.
  */
 export class ExecIo implements ByteIo {
+  readonly onePiece = ONE_PIECE;
   /** Takes what the child has room for; where the pipe is open for calls. */
   readonly tryWrite?: (bytes: Uint8Array) => number;
   readonly #stage: StageRun;
