@@ -565,7 +565,7 @@ for (const highWaterMark of [1, 500, 131_072]) {
     });
     const both = channel<Uint8Array>(duplex, {
       codec: bytes,
-      timeout: 5000,
+      timeout: 20_000,
       highWaterMark,
     });
     const sizes = Array.from({ length: 40 }, (_, i) => 4500 + i);
