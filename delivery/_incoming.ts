@@ -57,6 +57,7 @@ export class Incoming<In> {
   #takenBytes = 0;
   /** Whether `onSettled` was called since the last acknowledgement. */
   #noted = false;
+  #dueAt = 0;
   /** Messages in the queue from a session that is no more. */
   #stale = 0;
 
@@ -130,9 +131,17 @@ export class Incoming<In> {
       this.#stale--;
       return payload;
     }
-    this.#taken++;
-    this.#takenBytes += payload.length;
-    if (!this.#whenHandled) this.settle();
+    if (this.#whenHandled) {
+      this.#taken++;
+      this.#takenBytes += payload.length;
+      return payload;
+    }
+    const settled = ++this.settled;
+    const bytes = this.#settledBytes += payload.length;
+    if (
+      !this.#noted || settled >= this.#dueAt || bytes >= this.#manyBytes ||
+      this.#head === this.#tail
+    ) this.#note();
     return payload;
   }
 
@@ -198,6 +207,10 @@ export class Incoming<In> {
     this.settled += this.#taken;
     this.#settledBytes += this.#takenBytes;
     this.#taken = this.#takenBytes = 0;
+    this.#note();
+  }
+
+  #note(): void {
     const many = this.settled - this.acknowledged >= this.#manyMessages ||
       this.#settledBytes >= this.#manyBytes;
     // Amid others, one call until the next acknowledgement is enough.
@@ -210,6 +223,7 @@ export class Incoming<In> {
   /** Notes that the peer is told now. Returns what to tell. */
   acknowledge(): number {
     this.acknowledged = this.settled;
+    this.#dueAt = this.settled + this.#manyMessages;
     this.#noted = false;
     this.#heldBytes -= this.#settledBytes;
     this.#settledBytes = 0;
@@ -220,6 +234,7 @@ export class Incoming<In> {
   restart(sequence: number): void {
     this.#stale = this.#tail - this.#head;
     this.expected = this.settled = this.acknowledged = sequence;
+    this.#dueAt = this.settled + this.#manyMessages;
     this.#heldBytes = this.#settledBytes = 0;
     this.#taken = this.#takenBytes = 0;
   }

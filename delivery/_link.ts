@@ -5,8 +5,14 @@ import {
   ConnectionClosedError,
   type Duplex,
 } from "../duplex.ts";
+import { rawIoOf, type RawSink } from "../_async/raw_io.ts";
 import { timeoutError } from "../_async/wait.ts";
 import { FrameError } from "../framing/frame_error.ts";
+import {
+  BufferSource,
+  type FrameSource,
+  StreamSource,
+} from "../framing/_frame_source.ts";
 import { HeaderDecoder } from "../framing/_header_decoder.ts";
 import { CHECKSUM_BYTES, FrameHeader, Kind, verify } from "./_wire.ts";
 
@@ -44,6 +50,9 @@ export class Link {
   });
   #reader: ReadableStreamDefaultReader<Uint8Array>;
   #writer: WritableStreamDefaultWriter<Uint8Array>;
+  /** The streams, or this package's own connections past theirs. */
+  #source: FrameSource;
+  #sink: RawSink;
   #checksums = false;
   #over = false;
   #closing = false;
@@ -52,6 +61,8 @@ export class Link {
   #ticks: ReturnType<typeof setInterval> | undefined;
   /** Raised by what the timer watches for. */
   #heard = false;
+  /** Counts the reads that brought something. */
+  reads = 0;
   #wasWhole = false;
   #silent = 0;
   #partial = 0;
@@ -73,8 +84,18 @@ export class Link {
     }
     this.#reader.closed.catch(() => {}); // the reads tell
     this.#writer.closed.catch((error) => this.#lose(error));
+    const raw = rawIoOf(duplex);
+    this.#sink = raw.sink ?? this.#writer;
+    this.#source = raw.source === undefined
+      ? new StreamSource(this.#reader, this.#decoder)
+      : new BufferSource(raw.source, this.#decoder);
     this.#watch();
     this.#run();
+  }
+
+  /** Whether nobody holds on to a chunk that was written. */
+  get releases(): boolean {
+    return this.#sink !== this.#writer;
   }
 
   get isOver(): boolean {
@@ -95,7 +116,7 @@ export class Link {
       this.#scheduled = false;
       if (this.#writing !== undefined || this.#over) return;
       try {
-        const chunk = this.owner.fill();
+        const chunk = this.#writeNow();
         if (chunk !== undefined) this.#writing = this.#pump(chunk);
       } catch (error) {
         this.#lose(error);
@@ -103,11 +124,22 @@ export class Link {
     });
   }
 
+  /** Writes what goes without waiting. Returns what does not. */
+  #writeNow(): Uint8Array | undefined {
+    const sink = this.#sink;
+    for (;;) {
+      const chunk = this.owner.fill();
+      if (chunk === undefined || sink.tryWrite === undefined) return chunk;
+      const count = sink.tryWrite(chunk);
+      if (count < chunk.length) return chunk.subarray(count);
+    }
+  }
+
   async #pump(first: Uint8Array): Promise<void> {
     try {
       let chunk: Uint8Array | undefined = first;
       while (chunk !== undefined && !this.#over) {
-        await this.#writer.write(chunk);
+        await this.#sink.write(chunk);
         chunk = this.owner.fill();
       }
     } catch (error) {
@@ -119,9 +151,9 @@ export class Link {
   async #run(): Promise<void> {
     try {
       while (!this.#over) {
-        const { done, value } = await this.#reader.read();
+        const more = await this.#source.read();
         if (this.#over) return;
-        if (done) {
+        if (!more) {
           this.#decoder.end();
           throw new ConnectionClosedError(
             "Cannot receive: the peer ended the connection",
@@ -129,7 +161,8 @@ export class Link {
           );
         }
         this.#heard = true;
-        this.#decoder.push(value, this.#onFrame);
+        this.reads++;
+        this.#source.decode(this.#onFrame);
       }
     } catch (error) {
       this.#lose(error);

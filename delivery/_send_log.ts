@@ -13,6 +13,8 @@ interface Slab {
 
 const FIRST_LENGTH = 2 * 1024;
 const SLAB_LENGTH = 64 * 1024;
+/** So many slabs serve again while messages are on their way. */
+const MAX_SPARE = 8;
 
 /**
  * Keeps each message once, in the very bytes that are written to a connection,
@@ -28,8 +30,15 @@ export class SendLog {
   read = 0;
   /** Bytes of the payloads that are held. */
   bytes = 0;
+  /**
+   * Whether who was given a chunk leaves it alone once it was written, so that
+   * its memory serves again when all of it is acknowledged.
+   */
+  reuses = true;
   #overhead: number;
   #slabs: Slab[] = [];
+  /** Slabs whose messages are acknowledged, for the next ones of this log. */
+  #spare: Uint8Array[] = [];
   #nextLength = FIRST_LENGTH;
   /** Bytes of the payloads that were read and are held. */
   #flight = 0;
@@ -80,8 +89,9 @@ export class SendLog {
 
   #addSlab(needed: number): Slab {
     if (this.acknowledged === this.next) this.#drop();
+    const spare = needed <= SLAB_LENGTH ? this.#spare.pop() : undefined;
     const slab = {
-      bytes: new Uint8Array(Math.max(needed, this.#nextLength)),
+      bytes: spare ?? new Uint8Array(Math.max(needed, this.#nextLength)),
       end: 0,
       next: this.next,
     };
@@ -135,6 +145,10 @@ export class SendLog {
   acknowledge(sequence: number): void {
     while (this.acknowledged < sequence) {
       const slab = this.#slabs[0];
+      if (slab.next <= sequence && slab.next <= this.read) {
+        this.#acknowledgeSlab(slab);
+        continue;
+      }
       const length = lengthAt(slab.bytes, this.#head);
       this.#head += length;
       this.bytes -= length - this.#overhead;
@@ -144,15 +158,37 @@ export class SendLog {
       this.acknowledged++;
       // The last slab stays for the next messages.
       if (this.#head < slab.end || this.#slabs.length === 1) continue;
-      this.#slabs.shift();
-      this.#head = 0;
-      if (this.#cursor > 0) this.#cursor--;
-      else this.#at = 0;
+      this.#dropFirst();
     }
     if (this.acknowledged === this.next && this.#slabs.length > 0) {
+      this.#spare = [];
       if (this.#slabs[0].bytes.length > SLAB_LENGTH) this.#drop();
     }
     if (this.read < this.acknowledged) this.seek(this.acknowledged);
+  }
+
+  /** All of the first slab, which was read, at once. */
+  #acknowledgeSlab(slab: Slab): void {
+    const bytes = slab.end - this.#head -
+      (slab.next - this.acknowledged) * this.#overhead;
+    this.acknowledged = slab.next;
+    this.bytes -= bytes;
+    this.#flight -= bytes;
+    this.#head = slab.end;
+    if (this.#slabs.length > 1) this.#dropFirst();
+  }
+
+  #dropFirst(): void {
+    const { bytes } = this.#slabs.shift()!;
+    if (
+      this.reuses && bytes.length === SLAB_LENGTH &&
+      this.#spare.length < MAX_SPARE
+    ) {
+      this.#spare.push(bytes);
+    }
+    this.#head = 0;
+    if (this.#cursor > 0) this.#cursor--;
+    else this.#at = 0;
   }
 
   /** Reads on from `sequence`, which is not acknowledged yet. */
@@ -186,6 +222,7 @@ export class SendLog {
 
   #drop(): void {
     this.#slabs = [];
+    this.#spare = [];
     this.#head =
       this.#cursor =
       this.#at =

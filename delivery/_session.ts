@@ -58,6 +58,7 @@ const SMALL = 4 * 1024;
 /** How long an acknowledgement may wait for company, in milliseconds. */
 const ACKNOWLEDGE_DELAY = 5;
 const MAX_TIMER = 2 ** 31 - 1;
+const MANY = 64;
 
 /** The {@linkcode ReliableChannel} of either side. */
 export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
@@ -182,6 +183,7 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
     );
     const { log } = this;
     this.#connections++;
+    log.reuses &&= link.releases;
     this.outgoing.room.setPeer(greeting);
     this.#acknowledged(greeting.acknowledged);
     log.seek(greeting.received);
@@ -330,9 +332,26 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
   };
 
   #onTurn = (): void => {
-    this.#acknowledging = false;
-    this.#tellStatus();
+    if (this.incoming.expected - this.incoming.acknowledged < MANY) {
+      this.#acknowledging = false;
+      return this.#tellStatus();
+    }
+    this.#seen = this.#link?.reads ?? 0;
+    setImmediate(this.#onQuiet);
   };
+
+  #onQuiet = (): void => {
+    const reads = this.#link?.reads ?? 0;
+    if (this.#seen !== reads) {
+      this.#seen = reads;
+      setImmediate(this.#onQuiet);
+      return;
+    }
+    this.#acknowledging = false;
+    if (this.incoming.settled > this.incoming.acknowledged) this.#tellStatus();
+  };
+
+  #seen = 0;
 
   #onTimer = (): void => {
     this.#acknowledgeTimer = undefined;
