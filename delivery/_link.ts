@@ -93,6 +93,11 @@ export class Link {
     this.#run();
   }
 
+  /** Whether more is sure to come: a frame has begun. */
+  get isPartial(): boolean {
+    return this.#decoder.buffered > 0;
+  }
+
   /** Whether nobody holds on to a chunk that was written. */
   get releases(): boolean {
     return this.#sink !== this.#writer;

@@ -13,8 +13,8 @@ interface Slab {
 
 const FIRST_LENGTH = 2 * 1024;
 const SLAB_LENGTH = 64 * 1024;
-/** So many slabs serve again while messages are on their way. */
-const MAX_SPARE = 8;
+/** So many bytes serve again while messages are on their way. */
+const MAX_SPARE = 512 * 1024;
 
 /**
  * Keeps each message once, in the very bytes that are written to a connection,
@@ -39,6 +39,7 @@ export class SendLog {
   #slabs: Slab[] = [];
   /** Slabs whose messages are acknowledged, for the next ones of this log. */
   #spare: Uint8Array[] = [];
+  #spareBytes = 0;
   #nextLength = FIRST_LENGTH;
   /** Bytes of the payloads that were read and are held. */
   #flight = 0;
@@ -89,9 +90,9 @@ export class SendLog {
 
   #addSlab(needed: number): Slab {
     if (this.acknowledged === this.next) this.#drop();
-    const spare = needed <= SLAB_LENGTH ? this.#spare.pop() : undefined;
+    const length = Math.max(needed, this.#nextLength);
     const slab = {
-      bytes: spare ?? new Uint8Array(Math.max(needed, this.#nextLength)),
+      bytes: this.#takeSpare(length) ?? new Uint8Array(length),
       end: 0,
       next: this.next,
     };
@@ -161,7 +162,7 @@ export class SendLog {
       this.#dropFirst();
     }
     if (this.acknowledged === this.next && this.#slabs.length > 0) {
-      this.#spare = [];
+      this.#dropSpare();
       if (this.#slabs[0].bytes.length > SLAB_LENGTH) this.#drop();
     }
     if (this.read < this.acknowledged) this.seek(this.acknowledged);
@@ -180,15 +181,27 @@ export class SendLog {
 
   #dropFirst(): void {
     const { bytes } = this.#slabs.shift()!;
-    if (
-      this.reuses && bytes.length === SLAB_LENGTH &&
-      this.#spare.length < MAX_SPARE
-    ) {
-      this.#spare.push(bytes);
-    }
     this.#head = 0;
     if (this.#cursor > 0) this.#cursor--;
     else this.#at = 0;
+    if (!this.reuses || this.#spareBytes + bytes.length > MAX_SPARE) return;
+    this.#spare.push(bytes);
+    this.#spareBytes += bytes.length;
+  }
+
+  /** A slab that served before, where one fits. */
+  #takeSpare(length: number): Uint8Array | undefined {
+    const spare = this.#spare.pop();
+    if (spare === undefined) return undefined;
+    this.#spareBytes -= spare.length;
+    if (spare.length >= length && spare.length <= 2 * length) return spare;
+    this.#dropSpare(); // messages of another length come now
+    return undefined;
+  }
+
+  #dropSpare(): void {
+    this.#spare = [];
+    this.#spareBytes = 0;
   }
 
   /** Reads on from `sequence`, which is not acknowledged yet. */
@@ -222,7 +235,7 @@ export class SendLog {
 
   #drop(): void {
     this.#slabs = [];
-    this.#spare = [];
+    this.#dropSpare();
     this.#head =
       this.#cursor =
       this.#at =

@@ -332,7 +332,8 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
   };
 
   #onTurn = (): void => {
-    if (this.incoming.expected - this.incoming.acknowledged < MANY) {
+    const count = this.incoming.expected - this.incoming.acknowledged;
+    if (count < MANY && !this.#link?.isPartial) {
       this.#acknowledging = false;
       return this.#tellStatus();
     }
