@@ -70,6 +70,8 @@ export class Greeter implements LinkOwner {
     );
   }
 
+  whenTaken(): undefined {}
+
   onSilence(): void {}
 
   onLost(error: unknown): void {

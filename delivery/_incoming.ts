@@ -42,7 +42,7 @@ export class Incoming<In> {
   end: unknown;
   #parts: IncomingParts<In>;
   #whenHandled: boolean;
-  /** So much is acknowledged at once: a quarter of the window. */
+  /** So much is acknowledged at once: half of the window. */
   #manyMessages: number;
   #manyBytes: number;
   #queue: (Uint8Array | undefined)[] = [];
@@ -58,14 +58,15 @@ export class Incoming<In> {
   /** Whether `onSettled` was called since the last acknowledgement. */
   #noted = false;
   #dueAt = 0;
+  #onEmpty: (() => void) | undefined;
   /** Messages in the queue from a session that is no more. */
   #stale = 0;
 
   constructor(parts: IncomingParts<In>) {
     this.#parts = parts;
     this.#whenHandled = parts.whenHandled;
-    this.#manyMessages = Math.ceil(parts.window.maxMessages / 4);
-    this.#manyBytes = Math.ceil(parts.window.maxBytes / 4);
+    this.#manyMessages = Math.ceil(parts.window.maxMessages / 2);
+    this.#manyBytes = Math.ceil(parts.window.maxBytes / 2);
   }
 
   /** From now on, what was taken counts when it is handled. */
@@ -126,7 +127,10 @@ export class Incoming<In> {
     if (this.#head === this.#tail) return undefined;
     const payload = this.#queue[this.#head]!;
     this.#queue[this.#head++] = undefined;
-    if (this.#head === this.#tail) this.#head = this.#tail = 0;
+    if (this.#head === this.#tail) {
+      this.#head = this.#tail = 0;
+      this.#onEmpty?.();
+    }
     if (this.#stale > 0) {
       this.#stale--;
       return payload;
@@ -195,6 +199,18 @@ export class Incoming<In> {
     }
     this.#parts.onInvalid(value.error);
     return this.receive(options);
+  }
+
+  whenTaken(): Promise<void> | undefined {
+    if (this.#head === this.#tail) return undefined;
+    return new Promise((resolve) => {
+      const immediate = setImmediate(resolve);
+      this.#onEmpty = () => {
+        this.#onEmpty = undefined;
+        clearImmediate(immediate);
+        resolve();
+      };
+    });
   }
 
   get isEmpty(): boolean {

@@ -22,6 +22,8 @@ export interface LinkOwner {
   onData(payload: Uint8Array, sequence: number): void;
   /** Any other frame. What these two throw ends the link. */
   onControl(kind: number, payload: Uint8Array): void;
+  /** Resolves when what was read is taken, or a turn later; at once if undefined. */
+  whenTaken(): Promise<void> | undefined;
   /** What to write next. */
   fill(): Uint8Array | undefined;
   /** Nothing came for half of the idle timeout. */
@@ -168,6 +170,8 @@ export class Link {
         this.#heard = true;
         this.reads++;
         this.#source.decode(this.#onFrame);
+        const taking = this.owner.whenTaken();
+        if (taking !== undefined) await taking;
       }
     } catch (error) {
       this.#lose(error);

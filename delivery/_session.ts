@@ -221,6 +221,10 @@ export class Session<In, Out> implements ReliableChannel<In, Out>, LinkOwner {
     this.incoming.push(payload, sequence);
   }
 
+  whenTaken(): Promise<void> | undefined {
+    return this.incoming.whenTaken();
+  }
+
   #confirm(): void {
     this.isConfirmed = true;
     this.#parts.onConfirmed?.();
