@@ -60,7 +60,7 @@ export class ReliableClient<In, Out> {
       onFailed: (error) => {
         if (!(error instanceof SessionGone)) this.session.report(error);
       },
-      onGiveUp: (error) => this.session.fail(toLoss(error)),
+      onGiveUp: (error) => this.session.end.fail(toLoss(error)),
     });
     if (signal?.aborted) {
       onAbort();
@@ -82,7 +82,7 @@ export class ReliableClient<In, Out> {
       duplex,
       session.timeouts,
       (kind, payload, { link }) => {
-        if (session.isOver) throw new Error("Cannot greet: it is over");
+        if (session.end.isOver) throw new Error("Cannot greet: it is over");
         if (kind === Kind.Refuse) throw toError(payload);
         if (kind !== Kind.Welcome) {
           throw new ProtocolError(
@@ -120,7 +120,7 @@ export class ReliableClient<In, Out> {
     const { session } = this;
     const isKnown = session.sessionId !== "";
     const mayRenew = this.#options.onSessionLost !== "reject" &&
-      !this.#onlyOneSession && !session.isEnding;
+      !this.#onlyOneSession && !session.end.isEnding;
     return (isKnown ? Flag.Resume : 0) |
       (session.checksum ? Flag.Checksum : 0) |
       (isKnown && !mayRenew ? Flag.ResumeOnly : 0);
@@ -129,7 +129,9 @@ export class ReliableClient<In, Out> {
   /** The next greeting asks for a new session. */
   #onGone(): void {
     const { session } = this;
-    if (session.isEnding || this.#onlyOneSession) return session.confirmEnd();
+    if (session.end.isEnding || this.#onlyOneSession) {
+      return session.end.confirm();
+    }
     session.setId(new Uint8Array(ID_BYTES));
     session.sessionId = "";
     session.outgoing.rejectWritten();

@@ -69,6 +69,16 @@ export class Incoming<In> {
     this.#manyBytes = Math.ceil(parts.window.maxBytes / 2);
   }
 
+  /** The peer's window: the smaller one holds. */
+  setPeer({ maxMessages, maxBytes }: Required<Window>): void {
+    const { window } = this.#parts;
+    this.#manyMessages = Math.ceil(
+      Math.min(maxMessages, window.maxMessages) / 2,
+    );
+    this.#manyBytes = Math.ceil(Math.min(maxBytes, window.maxBytes) / 2);
+    this.#dueAt = this.acknowledged + this.#manyMessages;
+  }
+
   /** From now on, what was taken counts when it is handled. */
   holdUntilHandled(): void {
     this.#whenHandled = true;
@@ -172,6 +182,19 @@ export class Incoming<In> {
         onInvalid(error);
       }
     }
+  }
+
+  /** The next message that is here. Throws the error of a refused one. */
+  tryReceive(): In | undefined {
+    this.settle();
+    const item = this.take();
+    if (item === NOTHING) return undefined;
+    if (item instanceof Promise) {
+      item.catch(() => {});
+      throw new TypeError("Cannot tryReceive: the validator is async");
+    }
+    if (item instanceof Refused) throw item.error;
+    return item;
   }
 
   receive(options?: WaitOptions): Promise<In> {

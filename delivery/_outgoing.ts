@@ -4,13 +4,14 @@ import type { WaitOptions } from "../duplex.ts";
 import { timeoutError } from "../_async/wait.ts";
 import { isCleanEnd } from "../framing/_channel_errors.ts";
 import type { Codec } from "../framing/codec.ts";
-import { FrameError } from "../framing/frame_error.ts";
-import { invalidMessage } from "../framing/_invalid_message.ts";
 import type { Check } from "../framing/_validate.ts";
 import { DeliveryError } from "./delivery_error.ts";
+import { encode } from "./_encode.ts";
+import { OrderedChecks } from "./_ordered_checks.ts";
 import { Outcomes } from "./_outcomes.ts";
 import { Room } from "./_room.ts";
 import type { SendLog } from "./_send_log.ts";
+import { sessionLost, undelivered } from "./_undelivered.ts";
 import type { Window } from "./window.ts";
 
 /** What an {@linkcode Outgoing} is made of. */
@@ -35,8 +36,9 @@ export class Outgoing<Out> {
   /** All before this one were acknowledged by the peer. */
   acknowledged = 0;
   #parts: OutgoingParts<Out>;
-  /** Async checks of messages, in their order. */
-  #checks: Promise<unknown> | undefined;
+  #checks: OrderedChecks<Out>;
+  /** Whether a message is sent without a check, and waited for without end. */
+  #isPlain: boolean;
   #outcomes = new Outcomes();
   /** Why nothing more can be sent. */
   #end: unknown;
@@ -47,91 +49,86 @@ export class Outgoing<Out> {
 
   constructor(parts: OutgoingParts<Out>) {
     this.#parts = parts;
+    this.#checks = new OrderedChecks(parts.check);
+    this.#isPlain = this.#checks.isEmpty && parts.timeout === Infinity;
     this.log = parts.log;
     this.room = new Room(parts.log, parts.window);
   }
 
   get canSend(): boolean {
-    return this.#end === undefined && this.#checks === undefined &&
+    return this.#end === undefined && this.#checks.pending === undefined &&
       this.room.isOpen;
   }
 
   get ready(): Promise<void> {
     if (this.#end !== undefined) return DONE;
-    if (this.#checks === undefined) return this.room.ready();
-    return this.#checks.then(() => this.ready);
+    if (this.#checks.pending === undefined) return this.room.ready();
+    return this.#checks.pending.then(() => this.ready);
   }
 
   send(message: Out, options?: WaitOptions): Promise<void> {
-    return this.#checked(message, (checked) => {
-      const payload = this.#encode(checked);
-      const { signal, timeout = this.#parts.timeout } = options ?? {};
-      if (signal === undefined && timeout === Infinity && this.room.isOpen) {
-        this.#append(payload);
-        return this.#outcomes.add(this.log.next - 1);
+    try {
+      this.#checkOpen();
+      if (options !== undefined || !this.#isPlain || !this.room.isOpen) {
+        return this.#checks.run(
+          message,
+          (checked) => this.#sendChecked(checked, options),
+        );
       }
-      return this.#sendWithin(payload, { signal, timeout });
-    });
+      this.#append(this.#encode(message));
+      return this.#outcomes.add(this.log.next - 1);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #sendChecked(message: Out, options?: WaitOptions): Promise<void> {
+    this.#checkOpen();
+    const payload = this.#encode(message);
+    const { signal, timeout = this.#parts.timeout } = options ?? {};
+    return this.#sendWithin(payload, { signal, timeout });
   }
 
   /** Like `send`, and resolves when the message has its place in the window. */
   accept(message: Out, options?: WaitOptions): Promise<void> {
-    return this.#checked(message, (checked) => {
-      const payload = this.#encode(checked);
-      const { signal, timeout = this.#parts.timeout } = options ?? {};
-      if (signal?.aborted) return Promise.reject(signal.reason);
-      if (!this.room.isOpen) {
-        return this.room.wait(payload.slice(), this.#appendWaiting, {
-          signal,
-          timeout,
-        });
-      }
-      this.#append(payload);
-      return DONE;
-    });
+    try {
+      this.#checkOpen();
+      return this.#checks.run(
+        message,
+        (checked) => this.#acceptChecked(checked, options),
+      );
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #acceptChecked(message: Out, options?: WaitOptions): Promise<void> {
+    this.#checkOpen();
+    const payload = this.#encode(message);
+    const { signal, timeout = this.#parts.timeout } = options ?? {};
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (!this.room.isOpen) {
+      return this.room.wait(payload.slice(), this.#appendWaiting, {
+        signal,
+        timeout,
+      });
+    }
+    this.#append(payload);
+    return DONE;
   }
 
   trySend(message: Out): boolean {
     this.#checkOpen();
-    let checked: Out | Promise<Out> = message;
-    if (this.#parts.check !== undefined) {
-      checked = this.#parts.check(message);
-      if (checked instanceof Promise) {
-        checked.catch(() => {}); // it has lost its listener
-        throw new TypeError("Cannot trySend: the validator is async");
-      }
-    }
-    if (this.#checks !== undefined || !this.room.isOpen) return false;
+    const checked = this.#checks.isEmpty
+      ? message
+      : this.#checks.checkNow(message);
+    if (this.#checks.pending !== undefined || !this.room.isOpen) return false;
     this.#append(this.#encode(checked));
     return true;
   }
 
-  /** Runs `act` with the message that may pass; async checks keep their order. */
-  #checked(
-    message: Out,
-    act: (message: Out) => Promise<void>,
-  ): Promise<void> {
-    try {
-      this.#checkOpen();
-      if (this.#parts.check === undefined) return act(message);
-      const checked = this.#parts.check(message);
-      if (this.#checks === undefined && !(checked instanceof Promise)) {
-        return act(checked);
-      }
-      const accepted = Promise.allSettled([checked, this.#checks]).then(
-        ([result]) => {
-          if (this.#checks === checks) this.#checks = undefined;
-          if (result.status === "rejected") throw result.reason;
-          this.#checkOpen();
-          return { outcome: act(result.value) };
-        },
-      );
-      const checks = accepted.catch(() => {}); // the sender learns of it
-      this.#checks = checks;
-      return accepted.then(({ outcome }) => outcome);
-    } catch (error) {
-      return Promise.reject(error);
-    }
+  #encode(message: Out): Uint8Array {
+    return encode(this.#parts.codec, message, this.#parts.maxFrameLength);
   }
 
   #checkOpen(): void {
@@ -141,24 +138,6 @@ export class Outgoing<Out> {
       maybeDelivered: false,
       cause: this.#end,
     });
-  }
-
-  #encode(message: unknown): Uint8Array {
-    let payload: Uint8Array;
-    try {
-      payload = this.#parts.codec.encodeShared?.(message) ??
-        this.#parts.codec.encode(message);
-    } catch (error) {
-      throw invalidMessage("encode", error);
-    }
-    if (payload.length > this.#parts.maxFrameLength) {
-      throw new FrameError(
-        `Cannot encode frame: length ${payload.length} exceeds ` +
-          `maxFrameLength ${this.#parts.maxFrameLength}`,
-        { code: "too-long" },
-      );
-    }
-    return payload;
   }
 
   #append(payload: Uint8Array): void {
@@ -231,7 +210,7 @@ export class Outgoing<Out> {
 
   /** Takes no more, but what is being checked. */
   async seal(reason: unknown): Promise<void> {
-    await this.#checks;
+    await this.#checks.pending;
     this.#end ??= reason;
   }
 
@@ -269,42 +248,11 @@ export class Outgoing<Out> {
   /** The server has forgotten what was written: the senders are told so. */
   rejectWritten(): void {
     const { written, log } = this;
-    const error = (sequence?: number) =>
-      new DeliveryError(
-        `Cannot deliver ${name(sequence)}: the peer has forgotten the session`,
-        { code: "session-lost", maybeDelivered: true },
-      );
-    if (log.acknowledged < written) this.#lost = error();
-    this.#outcomes.rejectBefore(written, error);
+    if (log.acknowledged < written) this.#lost = sessionLost();
+    this.#outcomes.rejectBefore(written, sessionLost);
     log.acknowledge(written);
     this.room.admit();
   }
 }
 
 const DONE = Promise.resolve();
-
-function name(sequence: number | undefined): string {
-  return sequence === undefined ? "a message" : `message ${sequence}`;
-}
-
-/** The error of a message without an acknowledgement. */
-function undelivered(
-  cause: unknown,
-  maybeDelivered: boolean,
-  sequence?: number,
-  code?: "closed" | "lost",
-): DeliveryError {
-  const isTimeout = cause instanceof DOMException &&
-    cause.name === "TimeoutError";
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new DeliveryError(
-    `Cannot deliver ${name(sequence)}: ${
-      maybeDelivered ? "it may have arrived" : "it was not sent"
-    } (${why})`,
-    {
-      code: code ?? (isTimeout ? "timeout" : "aborted"),
-      maybeDelivered,
-      cause,
-    },
-  );
-}

@@ -72,14 +72,14 @@ export class SessionConnection implements Connection {
             await this.#session.outgoing.accept(chunk.subarray(at, at + PIECE));
           }
         } catch (error) {
-          throw this.#session.isOver
+          throw this.#session.end.isOver
             ? await this.closed.then(closedHere, (reason) => reason)
             : error;
         } finally {
           if (--this.#unsent === 0) this.#drained?.();
         }
       },
-      close: () => this.#session.endSending(),
+      close: () => this.#session.end.endSending(),
       abort: (reason) => this.abort(reason),
     }, {
       highWaterMark: PIECE,
@@ -101,7 +101,7 @@ export class SessionConnection implements Connection {
   }
 
   async #close(): Promise<void> {
-    if (this.#unsent > 0 && !this.#session.isOver) {
+    if (this.#unsent > 0 && !this.#session.end.isOver) {
       await new Promise<void>((resolve) => this.#drained = resolve);
     }
     await this.#session.close();

@@ -97,12 +97,13 @@ class CreditSession<In, Out> extends Session<In, Out> {
     super(options, {
       isClient: false,
       checksum: false,
-      onDetached: (error) => this.fail(toLoss(error), { keepReceived: true }),
+      onDetached: (error) =>
+        this.end.fail(toLoss(error), { keepReceived: true }),
       onOver: () => {
         if (!greeted) greeter.link.abort();
       },
     });
-    this.hold(); // until the peer has told its window
+    this.outgoing.room.hold(); // until the peer has told its window
     const greeter: Greeter = new Greeter(
       duplex,
       this.timeouts,
@@ -120,7 +121,7 @@ class CreditSession<In, Out> extends Session<In, Out> {
     within(greeter.done, "Cannot greet the peer", { timeout: connect })
       .catch((error) => {
         greeter.fail(error);
-        this.fail(toLoss(error));
+        this.end.fail(toLoss(error));
       });
   }
 

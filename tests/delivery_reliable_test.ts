@@ -27,6 +27,14 @@ const seed = Number(
   Deno.env.get("SLUICE_SEED") ?? Math.floor(Math.random() * 2 ** 31),
 );
 
+/** What holds a session's connection, to take that away. */
+function lineOf(channel: unknown): {
+  detach(reason: unknown): void;
+  onLost(reason: unknown): void;
+} {
+  return (channel as { line: ReturnType<typeof lineOf> }).line;
+}
+
 /** Numbers from 0 both ways; every one has to arrive once and in order. */
 async function bothWays(
   scheme: string,
@@ -470,8 +478,7 @@ Deno.test("reliable: a server that has forgotten the session gets what is unackn
       await listen("tcp:127.0.0.1:0"),
     );
     address = second.address;
-    (server as unknown as { detach(reason: unknown): void })
-      .detach(new Error("killed"));
+    lineOf(server).detach(new Error("killed"));
     await first.close();
     if (onSessionLost === "reject") await all; // then there is a new session
     const renewed = await second.accept();
@@ -519,8 +526,7 @@ Deno.test("reliable: sessions move to a listener that takes the place of the fir
       freshAddress(["unix", "tcp"][round % 2], directory.path),
     );
     listener.listen(inner);
-    (server as unknown as { onLost(reason: unknown): void })
-      .onLost(new Error("the listener restarts"));
+    lineOf(server).onLost(new Error("the listener restarts"));
   }
   await client.flush();
   assertEquals(next, 1000);
@@ -616,8 +622,7 @@ Deno.test("reliable: a store carries a session over to the next server, and is t
 
   await using second = await serve();
   address = second.address;
-  (server as unknown as { detach(reason: unknown): void })
-    .detach(new Error("killed"));
+  lineOf(server).detach(new Error("killed"));
   await first.close();
   const renewed = await second.accept();
   const handling = renewed.handle((n) => void seen.push(n));
