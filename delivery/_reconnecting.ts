@@ -9,7 +9,7 @@ import {
 import { deadline, within } from "../_async/wait.ts";
 import { closedHere, endedByPeer } from "../framing/_channel_errors.ts";
 import { type Channel, channel, FrameError } from "../framing/mod.ts";
-import { DeliveryError } from "./delivery_error.ts";
+import { ChannelSeries } from "./_channel_series.ts";
 import { Reconnector } from "./_reconnector.ts";
 import type {
   ReconnectingChannel,
@@ -18,9 +18,8 @@ import type {
 import type { Connector, DeliveryState } from "./reliable_types.ts";
 import { iteration, messageStream } from "./_streams.ts";
 import { resolveTimeouts } from "./_timeouts.ts";
+import { watchEnd } from "./_watch_end.ts";
 
-/** Channels that are gone and whose messages nobody took yet. */
-const MAX_UNREAD = 64;
 /** A connection that lived so long was good for something, in milliseconds. */
 const USEFUL = 1000;
 
@@ -33,15 +32,8 @@ export class ReconnectingClient<In, Out>
   #options: ReconnectingChannelOptions<In, Out>;
   #timeouts: ReturnType<typeof resolveTimeouts>;
   #reconnector: Reconnector;
-  /** The channel that takes messages now. */
-  #current: Channel<In, Out> | undefined;
-  /** Those that may still have messages, the oldest first. */
-  #unread: Channel<In, Out>[] = [];
-  /** Resolves when there is another channel, or none will come. */
-  #changed = Promise.withResolvers<void>();
+  #channels: ChannelSeries<In, Out>;
   #done = Promise.withResolvers<void>();
-  /** Why it is over, once it is. */
-  #end: unknown;
   #closing: Promise<void> | undefined;
   #detach: () => void = () => {};
   #readable: ReadableStream<In> | undefined;
@@ -58,6 +50,7 @@ export class ReconnectingClient<In, Out>
       send: timeouts?.send ?? timeout,
       receive: timeouts?.receive ?? timeout,
     });
+    this.#channels = new ChannelSeries(options.validate?.out !== undefined);
     this.closed = this.#done.promise;
     this.closed.catch(() => {}); // nobody has to listen
     this.#reconnector = new Reconnector({
@@ -94,7 +87,7 @@ export class ReconnectingClient<In, Out>
     try {
       const greeted = Promise.resolve(this.#options.onConnect?.(inner));
       await within(greeted, "Cannot use the connection", { signal });
-      if (this.#end !== undefined) throw this.#end;
+      if (this.#channels.end !== undefined) throw this.#channels.end;
     } catch (error) {
       inner.abort(error);
       throw error;
@@ -102,10 +95,7 @@ export class ReconnectingClient<In, Out>
     const start = performance.now();
     this.connections++;
     this.state = "connected";
-    this.#current = inner;
-    this.#unread.push(inner);
-    if (this.#unread.length > MAX_UNREAD) this.#unread.shift()!.abort();
-    this.#change();
+    this.#channels.add(inner);
     if (this.connections > 1) this.#tell(attempts);
     return { ended: this.#watch(inner, ended, start) };
   }
@@ -123,17 +113,12 @@ export class ReconnectingClient<In, Out>
     inner.closed.catch((cut) => {
       if (cut !== error && cut instanceof FrameError) this.#report(cut, 0);
     });
-    if (this.#current === inner) this.#current = undefined;
-    if (this.#end === undefined && this.#closing === undefined) {
+    this.#channels.retire(inner);
+    if (this.#channels.end === undefined && this.#closing === undefined) {
       this.state = "disconnected";
       this.#report(error, inner.queuedBytes);
     }
     return { useful: performance.now() - start > USEFUL };
-  }
-
-  #change(): void {
-    this.#changed.resolve();
-    this.#changed = Promise.withResolvers();
   }
 
   #tell(attempts: number): void {
@@ -151,91 +136,29 @@ export class ReconnectingClient<In, Out>
   }
 
   get queuedBytes(): number {
-    return this.#current?.queuedBytes ?? 0;
+    return this.#channels.current?.queuedBytes ?? 0;
   }
 
   send(message: Out, options: WaitOptions = {}): Promise<void> {
     return this.#within("Cannot send", {
       signal: options.signal,
       timeout: options.timeout ?? this.#timeouts.send,
-    }, (signal) => this.#send(message, signal));
-  }
-
-  async #send(message: Out, signal?: AbortSignal): Promise<void> {
-    for (;;) {
-      const inner = this.#current;
-      if (inner === undefined) {
-        await this.#waitForChange(signal);
-        continue;
-      }
-      try {
-        if (this.#options.validate?.out === undefined) {
-          if (inner.trySend(message)) return;
-        }
-      } catch (error) {
-        if (!(error instanceof ConnectionClosedError)) throw error;
-        // This one is gone, and the message never got in.
-        if (this.#current === inner) this.#current = undefined;
-        continue;
-      }
-      try {
-        return await inner.send(message, { signal, timeout: Infinity });
-      } catch (error) {
-        if (
-          signal?.aborted || error instanceof FrameError ||
-          error instanceof TypeError
-        ) throw error;
-        throw new DeliveryError(
-          "Cannot deliver a message: it may have arrived (the connection was lost)",
-          { code: "lost", maybeDelivered: true, cause: error },
-        );
-      }
-    }
+    }, (signal) => this.#channels.send(message, signal));
   }
 
   trySend(message: Out): boolean {
-    if (this.#end !== undefined) throw this.#end;
-    try {
-      return this.#current?.trySend(message) ?? false;
-    } catch (error) {
-      if (!(error instanceof ConnectionClosedError)) throw error;
-      this.#current = undefined;
-      return false;
-    }
+    return this.#channels.trySend(message);
   }
 
   receive(options: WaitOptions = {}): Promise<In> {
     return this.#within("Cannot receive", {
       signal: options.signal,
       timeout: options.timeout ?? this.#timeouts.receive,
-    }, (signal) => this.#receive(signal));
-  }
-
-  async #receive(signal?: AbortSignal): Promise<In> {
-    for (;;) {
-      const [inner] = this.#unread;
-      if (inner === undefined) {
-        await this.#waitForChange(signal);
-        continue;
-      }
-      try {
-        return await inner.receive({ signal, timeout: Infinity });
-      } catch (error) {
-        if (signal?.aborted) throw error;
-        if (error instanceof FrameError && error.code === "invalid") {
-          throw error;
-        }
-        if (this.#unread[0] === inner) this.#unread.shift();
-        inner.close(); // where the server only ended its side
-      }
-    }
+    }, (signal) => this.#channels.receive(signal));
   }
 
   tryReceive(): In | undefined {
-    for (const inner of this.#unread) {
-      const message = inner.tryReceive();
-      if (message !== undefined) return message;
-    }
+    return this.#channels.tryReceive();
   }
 
   /** Runs `wait` with a signal where anything ends it. */
@@ -249,12 +172,6 @@ export class ReconnectingClient<In, Out>
     }
     using end = deadline(what, options);
     return await wait(end.signal);
-  }
-
-  async #waitForChange(signal?: AbortSignal): Promise<void> {
-    if (this.#end !== undefined) throw this.#end;
-    await within(this.#changed.promise, "Cannot connect", { signal });
-    if (this.#end !== undefined) throw this.#end;
   }
 
   [Symbol.asyncIterator](): AsyncIterator<In> {
@@ -278,60 +195,30 @@ export class ReconnectingClient<In, Out>
   }
 
   async #close(): Promise<void> {
-    if (this.#end !== undefined) return;
+    if (this.#channels.end !== undefined) return;
     this.#stop(closedHere());
-    const inner = this.#current;
+    const inner = this.#channels.current;
     await inner?.close();
     await inner?.closed.then(this.#done.resolve, this.#done.reject);
     this.#done.resolve();
   }
 
   abort(reason?: unknown): void {
-    if (this.#end !== undefined) return;
+    if (this.#channels.end !== undefined) return;
     const error = reason ?? closedHere();
     this.#stop(error);
-    this.#current?.abort(error);
+    this.#channels.current?.abort(error);
     this.#done.reject(error);
   }
 
   #stop(reason: unknown): void {
-    this.#end = reason;
     this.state = "closed";
+    this.#channels.stop(reason);
     this.#reconnector.stop();
     this.#detach();
-    for (const inner of this.#unread.splice(0)) {
-      if (inner !== this.#current) inner.abort(reason);
-    }
-    this.#change();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-}
-
-/** The duplex, and the moment in which its peer ends its stream. */
-function watchEnd(duplex: Duplex & Partial<Connection>): {
-  watched: Duplex;
-  ended: Promise<void>;
-} {
-  const { readable, writable } = duplex;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const getReader = () => {
-    const reader = readable.getReader();
-    reader.closed.then(async () => {
-      // The channel sees the end itself first, and a frame that was cut.
-      for (let turn = 0; turn < 8; turn++) await undefined;
-      resolve();
-    }).catch(() => {});
-    return reader;
-  };
-  const watched = {
-    readable: { getReader } as unknown as ReadableStream<Uint8Array>,
-    writable,
-    close: duplex.close && (() => duplex.close!()),
-    closed: duplex.closed,
-    abort: duplex.abort && ((reason?: unknown) => duplex.abort!(reason)),
-  };
-  return { watched, ended: promise };
 }
