@@ -1,19 +1,19 @@
 // The receiving half of a session.
 
 import type { WaitOptions } from "../duplex.ts";
-import type { Codec } from "../framing/codec.ts";
-import type { FrameError } from "../framing/frame_error.ts";
-import { invalidMessage } from "../framing/_invalid_message.ts";
-import type { Check } from "../framing/_validate.ts";
 import { WaitList } from "../framing/_wait_list.ts";
+import {
+  decode,
+  type DecodeParts,
+  type Item,
+  NOTHING,
+  Refused,
+} from "./_decode.ts";
 import { ProtocolError } from "./delivery_error.ts";
 import type { Window } from "./window.ts";
 
 /** What an {@linkcode Incoming} is made of. */
-export interface IncomingParts<In> {
-  codec: Codec<unknown>;
-  check: Check<In> | undefined;
-  onInvalid: ((error: FrameError) => void) | undefined;
+export interface IncomingParts<In> extends DecodeParts<In> {
   /** What the peer may send before it is acknowledged. */
   window: Required<Window>;
   /** Whether a message counts when it was taken, or when the next is asked for. */
@@ -21,9 +21,6 @@ export interface IncomingParts<In> {
   /** There is more to acknowledge: at once, or when it is convenient. */
   onSettled: (urgent: boolean) => void;
 }
-
-/** Told apart from every message. */
-export const NOTHING = Symbol("nothing");
 
 /**
  * Holds the messages that arrived until the application takes them, and counts
@@ -57,7 +54,9 @@ export class Incoming<In> {
   #takenBytes = 0;
   /** Whether `onSettled` was called since the last acknowledgement. */
   #noted = false;
-  #dueAt = 0;
+  /** Where `settled` makes an acknowledgement urgent. */
+  #dueAt: number;
+  /** Who waits for all to be taken. */
   #onEmpty: (() => void) | undefined;
   /** Messages in the queue from a session that is no more. */
   #stale = 0;
@@ -67,6 +66,7 @@ export class Incoming<In> {
     this.#whenHandled = parts.whenHandled;
     this.#manyMessages = Math.ceil(parts.window.maxMessages / 2);
     this.#manyBytes = Math.ceil(parts.window.maxBytes / 2);
+    this.#dueAt = this.#manyMessages;
   }
 
   /** The peer's window: the smaller one holds. */
@@ -163,24 +163,12 @@ export class Incoming<In> {
    * The next message that is here, what refused it, a promise of either where
    * the check is async, or `NOTHING`.
    */
-  take(): In | Refused | Promise<In | Refused> | typeof NOTHING {
+  take(): Item<In> | typeof NOTHING {
     for (;;) {
       const payload = this.#takePayload();
       if (payload === undefined) return NOTHING;
-      const { codec, check, onInvalid } = this.#parts;
-      try {
-        const message = codec.decode(payload);
-        if (check === undefined) return message as In;
-        const checked = check(message);
-        if (!(checked instanceof Promise)) return checked;
-        return checked.catch((error) =>
-          new Refused(invalidMessage("decode", error))
-        );
-      } catch (thrown) {
-        const error = invalidMessage("decode", thrown);
-        if (onInvalid === undefined) return new Refused(error);
-        onInvalid(error);
-      }
+      const item = decode(payload, this.#parts);
+      if (item !== NOTHING) return item; // else it was refused and reported
     }
   }
 
@@ -224,6 +212,7 @@ export class Incoming<In> {
     return this.receive(options);
   }
 
+  /** Resolves when all that is here is taken, or a turn later. */
   whenTaken(): Promise<void> | undefined {
     if (this.#head === this.#tail) return undefined;
     return new Promise((resolve) => {
@@ -249,6 +238,7 @@ export class Incoming<In> {
     this.#note();
   }
 
+  /** Tells that there is more to acknowledge, where that is news. */
   #note(): void {
     const many = this.settled - this.acknowledged >= this.#manyMessages ||
       this.#settledBytes >= this.#manyBytes;
@@ -290,9 +280,4 @@ export class Incoming<In> {
     this.#head = this.#tail = this.#stale = 0;
     this.finish(reason);
   }
-}
-
-/** A message that was refused, in its place. */
-export class Refused {
-  constructor(readonly error: FrameError) {}
 }

@@ -7,7 +7,8 @@ import type { Codec } from "../framing/codec.ts";
 import { resolveLimits } from "../framing/_limits.ts";
 import { msgpack } from "../framing/msgpack_codec.ts";
 import { createCheck } from "../framing/_validate.ts";
-import { Incoming, NOTHING, Refused } from "./_incoming.ts";
+import { NOTHING, Refused } from "./_decode.ts";
+import { Incoming } from "./_incoming.ts";
 import { Line } from "./_line.ts";
 import type { Link } from "./_link.ts";
 import { Outgoing } from "./_outgoing.ts";
@@ -222,12 +223,10 @@ export class Session<In, Out> implements ReliableChannel<In, Out> {
       next: () => {
         incoming.settle();
         const item = incoming.take();
-        if (!(item instanceof Promise || item instanceof Refused)) {
-          if (item !== NOTHING) {
-            return Promise.resolve({ done: false, value: item });
-          }
-        } else return iteration(incoming.open(item));
-        return iteration(this.receive());
+        if (item === NOTHING) return iteration(this.receive());
+        return item instanceof Promise || item instanceof Refused
+          ? iteration(incoming.open(item))
+          : Promise.resolve({ done: false, value: item });
       },
     };
   }

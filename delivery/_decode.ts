@@ -1,0 +1,45 @@
+// Payloads to messages.
+
+import type { Codec } from "../framing/codec.ts";
+import type { FrameError } from "../framing/frame_error.ts";
+import { invalidMessage } from "../framing/_invalid_message.ts";
+import type { Check } from "../framing/_validate.ts";
+
+/** What decodes and checks a message. */
+export interface DecodeParts<In> {
+  codec: Codec<unknown>;
+  check: Check<In> | undefined;
+  onInvalid: ((error: FrameError) => void) | undefined;
+}
+
+/** Told apart from every message. */
+export const NOTHING = Symbol("nothing");
+
+/** A message that was refused, in its place. */
+export class Refused {
+  constructor(readonly error: FrameError) {}
+}
+
+/** A message or what refused it; a promise of either where the check is async. */
+export type Item<In> = In | Refused | Promise<In | Refused>;
+
+/** The message of a payload; `NOTHING` for one that `onInvalid` was told of. */
+export function decode<In>(
+  payload: Uint8Array,
+  { codec, check, onInvalid }: DecodeParts<In>,
+): Item<In> | typeof NOTHING {
+  try {
+    const message = codec.decode(payload);
+    if (check === undefined) return message as In;
+    const checked = check(message);
+    if (!(checked instanceof Promise)) return checked;
+    return checked.catch((error) =>
+      new Refused(invalidMessage("decode", error))
+    );
+  } catch (thrown) {
+    const error = invalidMessage("decode", thrown);
+    if (onInvalid === undefined) return new Refused(error);
+    onInvalid(error);
+    return NOTHING;
+  }
+}
