@@ -6,11 +6,10 @@ import { ProtocolError } from "./delivery_error.ts";
 import type { Incoming } from "./_incoming.ts";
 import type { Link, LinkOwner } from "./_link.ts";
 import type { Outgoing } from "./_outgoing.ts";
+import { Speaker } from "./_speaker.ts";
 import {
   decodeEnd,
   decodeStatus,
-  encodeEnd,
-  encodeStatus,
   Ending,
   type Greeting,
   Kind,
@@ -34,9 +33,6 @@ export interface LineParts<In, Out> {
   onLost: (error: unknown) => void;
 }
 
-/** Small data goes with what is told before it in one write. */
-const SMALL = 4 * 1024;
-
 /** Owns the link that there is now. */
 export class Line<In, Out> implements LinkOwner {
   connections = 0;
@@ -47,17 +43,11 @@ export class Line<In, Out> implements LinkOwner {
   #parts: LineParts<In, Out>;
   #acknowledger: Acknowledger;
   #link: Link | undefined;
-  /** What the link is to write before data. */
-  #statusDue = false;
-  #pingDue = false;
-  /** How this side ends, and whether that is still to be written. */
-  #ending: number | undefined;
-  #endDue = false;
-  /** Data that waits behind what is told. */
-  #chunk: Uint8Array | undefined;
+  #speaker: Speaker<In, Out>;
 
   constructor(parts: LineParts<In, Out>) {
     this.#parts = parts;
+    this.#speaker = new Speaker(parts.incoming, parts.outgoing);
     this.#acknowledger = new Acknowledger(
       parts.incoming,
       () => this.#link,
@@ -88,11 +78,12 @@ export class Line<In, Out> implements LinkOwner {
     log.seek(greeting.received);
     this.resent += Math.max(0, outgoing.written - greeting.received);
     this.#link = link;
-    this.#chunk = first;
+    this.#speaker.restart(
+      first,
+      isClient || incoming.settled > incoming.acknowledged,
+    );
     link.owner = this;
     link.allowData(maxFrameLength, checksum);
-    this.#statusDue = isClient || incoming.settled > incoming.acknowledged;
-    this.#endDue = this.#ending !== undefined;
     room.admit();
     link.wake();
   }
@@ -101,8 +92,6 @@ export class Line<In, Out> implements LinkOwner {
   detach(reason: unknown): void {
     const link = this.#link;
     this.#link = undefined;
-    this.#chunk = undefined;
-    this.#statusDue = this.#pingDue = false;
     link?.abort(reason);
   }
 
@@ -175,7 +164,7 @@ export class Line<In, Out> implements LinkOwner {
   }
 
   onSilence(): void {
-    this.#pingDue = true;
+    this.#speaker.ping();
     this.wake();
     this.#parts.outgoing.log.trim();
   }
@@ -198,56 +187,17 @@ export class Line<In, Out> implements LinkOwner {
   }
 
   #tellStatus(): void {
-    this.#statusDue = true;
+    this.#speaker.tellStatus();
     this.wake();
   }
 
   /** This side ends, when what it has sent is written. */
   tellEnd(ending: number): void {
-    this.#ending = ending;
-    this.#endDue = true;
+    this.#speaker.tellEnd(ending);
     this.wake();
   }
 
   fill(): Uint8Array | undefined {
-    if (this.#chunk !== undefined) {
-      const chunk = this.#chunk;
-      this.#chunk = undefined;
-      return chunk;
-    }
-    const { outgoing } = this.#parts;
-    const { log, room } = outgoing;
-    const told = this.#status();
-    const chunk = log.readChunk(room.maxMessages, room.maxBytes);
-    if (log.read > outgoing.written) outgoing.written = log.read;
-    if (chunk !== undefined) {
-      if (told === undefined) return chunk;
-      if (chunk.length <= SMALL) return concat(told, chunk);
-      this.#chunk = chunk;
-      return told;
-    }
-    if (this.#endDue && log.read === log.next) {
-      this.#endDue = false;
-      const end = encodeEnd(this.#ending!, log.next);
-      return told === undefined ? end : concat(told, end);
-    }
-    return told;
+    return this.#speaker.next();
   }
-
-  #status(): Uint8Array | undefined {
-    if (!this.#statusDue && !this.#pingDue) return undefined;
-    const kind = this.#pingDue ? Kind.Ping : Kind.Status;
-    this.#statusDue = this.#pingDue = false;
-    return encodeStatus(kind, {
-      sent: this.#parts.outgoing.log.read,
-      acknowledged: this.#parts.incoming.acknowledge(),
-    });
-  }
-}
-
-function concat(first: Uint8Array, second: Uint8Array): Uint8Array {
-  const both = new Uint8Array(first.length + second.length);
-  both.set(first);
-  both.set(second, first.length);
-  return both;
 }

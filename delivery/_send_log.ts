@@ -1,6 +1,7 @@
 // The frames that were sent and not yet acknowledged, as they go on the wire.
 
 import { crc32 } from "./_crc32.ts";
+import { SpareSlabs } from "./_spare_slabs.ts";
 import { CHECKSUM_BYTES, HEADER_BYTES, Kind, LENGTH_BYTES } from "./_wire.ts";
 
 /** Frames one after the other. What lies before `end` never changes again. */
@@ -13,8 +14,6 @@ interface Slab {
 
 const FIRST_LENGTH = 2 * 1024;
 const SLAB_LENGTH = 64 * 1024;
-/** So many bytes serve again while messages are on their way. */
-const MAX_SPARE = 512 * 1024;
 
 /**
  * Keeps each message once, in the very bytes that are written to a connection,
@@ -37,9 +36,7 @@ export class SendLog {
   reuses = true;
   #overhead: number;
   #slabs: Slab[] = [];
-  /** Slabs whose messages are acknowledged, for the next ones of this log. */
-  #spare: Uint8Array[] = [];
-  #spareBytes = 0;
+  #spare = new SpareSlabs();
   #nextLength = FIRST_LENGTH;
   /** Bytes of the payloads that were read and are held. */
   #flight = 0;
@@ -92,7 +89,7 @@ export class SendLog {
     if (this.acknowledged === this.next) this.#drop();
     const length = Math.max(needed, this.#nextLength);
     const slab = {
-      bytes: this.#takeSpare(length) ?? new Uint8Array(length),
+      bytes: this.#spare.take(length) ?? new Uint8Array(length),
       end: 0,
       next: this.next,
     };
@@ -162,7 +159,7 @@ export class SendLog {
       this.#dropFirst();
     }
     if (this.acknowledged === this.next && this.#slabs.length > 0) {
-      this.#dropSpare();
+      this.#spare.clear();
       if (this.#slabs[0].bytes.length > SLAB_LENGTH) this.#drop();
     }
     if (this.read < this.acknowledged) this.seek(this.acknowledged);
@@ -184,24 +181,7 @@ export class SendLog {
     this.#head = 0;
     if (this.#cursor > 0) this.#cursor--;
     else this.#at = 0;
-    if (!this.reuses || this.#spareBytes + bytes.length > MAX_SPARE) return;
-    this.#spare.push(bytes);
-    this.#spareBytes += bytes.length;
-  }
-
-  /** A slab that served before, where one fits. */
-  #takeSpare(length: number): Uint8Array | undefined {
-    const spare = this.#spare.pop();
-    if (spare === undefined) return undefined;
-    this.#spareBytes -= spare.length;
-    if (spare.length >= length && spare.length <= 2 * length) return spare;
-    this.#dropSpare(); // messages of another length come now
-    return undefined;
-  }
-
-  #dropSpare(): void {
-    this.#spare = [];
-    this.#spareBytes = 0;
+    if (this.reuses) this.#spare.give(bytes);
   }
 
   /** Reads on from `sequence`, which is not acknowledged yet. */
@@ -235,7 +215,7 @@ export class SendLog {
 
   #drop(): void {
     this.#slabs = [];
-    this.#dropSpare();
+    this.#spare.clear();
     this.#head =
       this.#cursor =
       this.#at =

@@ -2,12 +2,12 @@
 
 import type { WaitOptions } from "../duplex.ts";
 import { checkOneOf } from "../_async/check.ts";
-import { closedHere, isCleanEnd } from "../framing/_channel_errors.ts";
+import { closedHere } from "../framing/_channel_errors.ts";
 import type { Codec } from "../framing/codec.ts";
 import { resolveLimits } from "../framing/_limits.ts";
 import { msgpack } from "../framing/msgpack_codec.ts";
 import { createCheck } from "../framing/_validate.ts";
-import { NOTHING, Refused } from "./_decode.ts";
+import { handleAll } from "./_handle_all.ts";
 import { Incoming } from "./_incoming.ts";
 import { Line } from "./_line.ts";
 import type { Link } from "./_link.ts";
@@ -23,7 +23,7 @@ import { SendLog } from "./_send_log.ts";
 import { SessionEnd } from "./_session_end.ts";
 import { checkGreeting } from "./_session_greeting.ts";
 import type { SessionStore } from "./session_store.ts";
-import { iteration, messageStream } from "./_streams.ts";
+import { messageIterator, messageStream } from "./_streams.ts";
 import { resolveTimeouts } from "./_timeouts.ts";
 import { resolveWindow, type Window } from "./window.ts";
 import { type Greeting, ID_BYTES } from "./_wire.ts";
@@ -218,17 +218,7 @@ export class Session<In, Out> implements ReliableChannel<In, Out> {
   }
 
   [Symbol.asyncIterator](): AsyncIterator<In> {
-    const { incoming } = this;
-    return {
-      next: () => {
-        incoming.settle();
-        const item = incoming.take();
-        if (item === NOTHING) return iteration(this.receive());
-        return item instanceof Promise || item instanceof Refused
-          ? iteration(incoming.open(item))
-          : Promise.resolve({ done: false, value: item });
-      },
-    };
+    return messageIterator(this.incoming, () => this.receive());
   }
 
   get readable(): ReadableStream<In> {
@@ -238,29 +228,10 @@ export class Session<In, Out> implements ReliableChannel<In, Out> {
     );
   }
 
-  async handle(
+  handle(
     handler: (message: In, delivery: Delivery) => Promise<void> | void,
   ): Promise<void> {
-    const { incoming } = this;
-    incoming.holdUntilHandled();
-    for (;;) {
-      let message: In;
-      try {
-        message = await this.receive({ timeout: Infinity });
-      } catch (error) {
-        if (isCleanEnd(error)) return;
-        throw error;
-      }
-      const sequence = incoming.last;
-      try {
-        await handler(message, { sessionId: this.sessionId, sequence });
-        await this.#parts.store?.save?.(this.sessionId, sequence + 1);
-      } catch (error) {
-        this.abort(error);
-        throw error;
-      }
-      incoming.settle();
-    }
+    return handleAll(this, handler, this.#parts.store);
   }
 
   // --- Ending ------------------------------------------------------------

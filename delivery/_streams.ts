@@ -1,6 +1,8 @@
 // What a channel is besides `receive`: a stream and an iterator.
 
 import { isCleanEnd } from "../framing/_channel_errors.ts";
+import { NOTHING, Refused } from "./_decode.ts";
+import type { Incoming } from "./_incoming.ts";
 
 /** The parts of a channel that its stream of messages needs. */
 export interface MessageSource<T> {
@@ -36,4 +38,21 @@ export function iteration<T>(received: Promise<T>): Promise<IteratorResult<T>> {
       throw error;
     },
   );
+}
+
+/** Takes what is here at once, and receives the rest. */
+export function messageIterator<In>(
+  incoming: Incoming<In>,
+  receive: () => Promise<In>,
+): AsyncIterator<In> {
+  return {
+    next: () => {
+      incoming.settle();
+      const item = incoming.take();
+      if (item === NOTHING) return iteration(receive());
+      return item instanceof Promise || item instanceof Refused
+        ? iteration(incoming.open(item))
+        : Promise.resolve({ done: false, value: item });
+    },
+  };
 }
