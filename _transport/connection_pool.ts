@@ -210,12 +210,11 @@ export class ConnectionPool<C extends Connection> implements Pool<C> {
   }
 
   #putBack(entry: PoolEntry<C>): void {
-    if (this.#closing !== undefined || performance.now() >= entry.expires) {
+    if (this.#closing !== undefined || entry.isExpired) {
       return this.#expire(entry);
     }
     this.#idle.put(entry);
     if (this.#waiters.size > 0) this.#serve();
-    else this.#idle.rest();
   }
 
   #discard(entry: PoolEntry<C>, reason?: unknown): void {

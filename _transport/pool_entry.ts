@@ -6,8 +6,8 @@ export class PoolEntry<C extends Connection> {
   readonly connection: C;
   /** When it is too old to be leased again. */
   readonly expires: number;
-  /** When it was put back last. */
-  idleSince = 0;
+  /** Since when nobody uses it, once that is looked at. */
+  idleSince: number | undefined;
   /** It ended, broke, or was freed. */
   broken = false;
 
@@ -21,6 +21,11 @@ export class PoolEntry<C extends Connection> {
       onBroken();
     };
     connection.closed.then(end, end);
+  }
+
+  /** Whether it is too old. Asking for the time costs. */
+  get isExpired(): boolean {
+    return this.expires !== Infinity && performance.now() >= this.expires;
   }
 
   /** Whether a user left it so that another can go on with it. */

@@ -22,7 +22,7 @@ export interface PoolIdleParts<C extends Connection> {
 export class PoolIdle<C extends Connection> {
   #parts: PoolIdleParts<C>;
   #entries: PoolEntry<C>[] = [];
-  #watchScheduled = false;
+  #restScheduled = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(parts: PoolIdleParts<C>) {
@@ -38,30 +38,31 @@ export class PoolIdle<C extends Connection> {
     for (let entry; (entry = this.#entries.pop()) !== undefined;) {
       entry.unwatch();
       if (!entry.reusable) this.#parts.onSpoiled(entry);
-      else if (performance.now() >= entry.expires) this.#parts.onExpired(entry);
+      else if (entry.isExpired) this.#parts.onExpired(entry);
       else return entry;
     }
     return undefined;
   }
 
   put(entry: PoolEntry<C>): void {
-    entry.idleSince = performance.now();
+    entry.idleSince = undefined;
     this.#entries.push(entry);
+    this.#restLater();
   }
 
-  /** They may lie here for longer: has them watched, and swept in time. */
-  rest(): void {
-    this.#watchLater();
-    this.#sweepLater();
-  }
-
-  /** A read costs: only for those that are idle when the turn is over. */
-  #watchLater(): void {
-    if (this.#watchScheduled) return;
-    this.#watchScheduled = true;
+  /** A read and the time cost: only for those that are idle after the turn. */
+  #restLater(): void {
+    if (this.#restScheduled) return;
+    this.#restScheduled = true;
     setImmediate(() => {
-      this.#watchScheduled = false;
-      for (const entry of this.#entries) entry.watch(this.evict);
+      this.#restScheduled = false;
+      if (this.#entries.length === 0) return;
+      const now = performance.now();
+      for (const entry of this.#entries) {
+        entry.idleSince ??= now;
+        entry.watch(this.evict);
+      }
+      this.#sweepLater(now);
     });
   }
 
@@ -77,16 +78,16 @@ export class PoolIdle<C extends Connection> {
     this.#parts.onFreed();
   };
 
-  #sweepLater(): void {
+  #sweepLater(now: number): void {
     if (this.#timer !== undefined || this.#entries.length === 0) return;
     const { timeout } = this.#parts;
     const next = Math.min(
-      ...this.#entries.map(({ idleSince, expires }) =>
+      ...this.#entries.map(({ idleSince = now, expires }) =>
         Math.min(idleSince + timeout, expires)
       ),
     );
     if (next === Infinity) return;
-    const delay = Math.max(1, Math.ceil(next - performance.now()));
+    const delay = Math.max(1, Math.ceil(next - now));
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#sweep();
@@ -98,9 +99,9 @@ export class PoolIdle<C extends Connection> {
     const { timeout, spare, onExpired, onFreed } = this.#parts;
     const now = performance.now();
     let left = Math.max(0, spare());
-    const old = this.#entries.filter((entry) => {
-      if (now >= entry.expires) return true;
-      if (now < entry.idleSince + timeout || left === 0) return false;
+    const old = this.#entries.filter(({ expires, idleSince = now }) => {
+      if (now >= expires) return true;
+      if (now < idleSince + timeout || left === 0) return false;
       left--;
       return true;
     });
@@ -108,9 +109,9 @@ export class PoolIdle<C extends Connection> {
     for (const entry of old) onExpired(entry);
     // Those that `min` keeps are looked at again one idle time later.
     for (const entry of this.#entries) {
-      if (now >= entry.idleSince + timeout) entry.idleSince = now;
+      if (now >= (entry.idleSince ?? now) + timeout) entry.idleSince = now;
     }
-    this.#sweepLater();
+    this.#sweepLater(now);
     onFreed();
   }
 
