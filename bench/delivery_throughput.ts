@@ -1,6 +1,7 @@
 // What reliable delivery costs: the same messages over a plain channel, over one
 // with credit and over a reliable one, between two processes on a core each. Each
-// way is measured in turn, several times; the median counts.
+// way is measured in turn, several times; the median counts, also of the ratios
+// within each round.
 //
 //   deno run -A bench/delivery_throughput.ts [rounds] [a word of the title]
 
@@ -52,13 +53,13 @@ async function measure(
     }
   }
   console.log(`\n${title}, median of ${rounds}`);
-  const base = median(results[0]);
   for (const [i, way] of ways.entries()) {
     const own = median(results[i]);
+    const ratios = results[i].map((rate, round) => rate / results[0][round]);
     console.log(
       way.padEnd(12),
       `${Math.round(own).toLocaleString("en")}/s`.padStart(16),
-      `${(own / base).toFixed(2)}x`.padStart(8),
+      `${median(ratios).toFixed(2)}x`.padStart(8),
     );
   }
 }
