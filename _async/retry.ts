@@ -6,9 +6,10 @@ import { checkTimeout, sleep } from "./wait.ts";
 /** How often and how fast a connection is tried again. */
 export interface RetryOptions {
   /**
-   * How many times to try again after the first time.
+   * How many times to try again after the first time. As a rule the `timeout`
+   * of the whole is what ends it.
    *
-   * @default {5}
+   * @default {Infinity}
    */
   retries?: number;
   /**
@@ -34,7 +35,7 @@ export interface RetryOptions {
 
 /** The options with their defaults, checked. */
 export function resolveRetry(options: RetryOptions): Required<RetryOptions> {
-  const { retries = 5, minDelay = 50, maxDelay = 2000, jitter = true } =
+  const { retries = Infinity, minDelay = 50, maxDelay = 2000, jitter = true } =
     options;
   if (retries !== Infinity) checkInteger("retry.retries", retries, 0);
   checkTimeout("retry.minDelay", minDelay);
@@ -66,12 +67,34 @@ export async function retrying<T>(
   }
   const retry = resolveRetry(typeof options === "object" ? options : {});
   const tries = options === undefined || options === false ? 0 : retry.retries;
+  let last: unknown;
   for (let tried = 0;; tried++) {
     try {
       return await attempt();
     } catch (error) {
-      if (signal.aborted || tried >= tries || !isTransient(error)) throw error;
+      if (signal.aborted) throw withLast(error, last);
+      if (tried >= tries || !isTransient(error)) throw error;
+      last = error;
     }
-    await sleep(retryDelay(tried, retry), signal);
+    try {
+      await sleep(retryDelay(tried, retry), signal);
+    } catch (error) {
+      throw withLast(error, last);
+    }
   }
+}
+
+/** A timeout that says why the last try failed: that is what has to be mended. */
+function withLast(error: unknown, last: unknown): unknown {
+  if (!(error instanceof DOMException) || !(last instanceof Error)) {
+    return error;
+  }
+  const [what, time] = error.message.split(": timed out ");
+  if (error.name !== "TimeoutError" || time === undefined) return error;
+  const why = last.message.replace(`${what}: `, "");
+  const timeout = new DOMException(
+    `${what}: timed out ${time}, the last try: ${why}`,
+    "TimeoutError",
+  );
+  return Object.defineProperty(timeout, "cause", { value: last });
 }
