@@ -81,12 +81,24 @@ export function checkFunction(name: string, value: unknown): void {
   );
 }
 
+/** Throws unless `signal` is missing, or can abort. */
+export function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal === undefined) return;
+  if (typeof Object(signal).addEventListener === "function") return;
+  throw new TypeError(
+    `Invalid signal: expected an AbortSignal, received ${describe(signal)}`,
+  );
+}
+
 /** A value as an error message shows it, short enough for a log line. */
 export function describe(value: unknown): string {
   if (typeof value === "string") {
     const shown = value.length > 80 ? `${value.slice(0, 80)}…` : value;
     return JSON.stringify(shown);
   }
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (typeof value === "function") return `function ${value.name}`.trimEnd();
+  if (value instanceof Promise) return "a promise: await it first";
   if (typeof value === "object" && value !== null) {
     return Object.prototype.toString.call(value);
   }

@@ -1,6 +1,7 @@
-// Waits that can end. Pure: no Deno API, imports only the contracts.
+// Waits that can end. Pure: no Deno API, imports only the contracts and the checks.
 
 import type { WaitOptions } from "../duplex.ts";
+import { checkSignal, describe } from "./check.ts";
 
 /** The longest delay that `setTimeout` takes; longer ones fire at once. */
 export const MAX_TIMER = 2 ** 31 - 1;
@@ -17,7 +18,7 @@ export function timeoutError(what: string, timeout: number): DOMException {
 export function checkTimeout(name: string, timeout: number): number {
   if (typeof timeout !== "number") {
     throw new TypeError(
-      `Invalid ${name}: expected milliseconds, received ${String(timeout)}`,
+      `Invalid ${name}: expected milliseconds, received ${describe(timeout)}`,
     );
   }
   if (!(timeout >= 0)) {
@@ -40,6 +41,7 @@ export function within<T>(
 ): Promise<T> {
   checkTimeout("timeout", timeout);
   if (signal === undefined && timeout > MAX_TIMER) return promise;
+  checkSignal(signal);
   if (signal?.aborted) {
     promise.catch(() => {}); // it has lost its listener
     return Promise.reject(signal.reason);
@@ -78,6 +80,7 @@ export function deadline(
   { signal, timeout = Infinity }: WaitOptions = {},
 ): Deadline {
   checkTimeout("timeout", timeout);
+  checkSignal(signal);
   const controller = new AbortController();
   const onAbort = () => controller.abort(signal?.reason);
   let timer: ReturnType<typeof setTimeout> | undefined;

@@ -28,7 +28,7 @@ const wrong = (value: unknown) => value as any;
 
 const noDuplex = wrong(Promise.resolve(streams())); // a forgotten `await`
 const expected = "Invalid duplex: expected readable and writable streams, " +
-  "received [object Promise]";
+  "received a promise: await it first";
 
 for (
   const [name, call] of Object.entries({
@@ -56,7 +56,7 @@ for (
     assertThrows(
       call,
       TypeError,
-      "Invalid listener: expected one with accept, received [object Promise]",
+      "Invalid listener: expected one with accept, received a promise: await it first",
     );
   });
 }
@@ -142,4 +142,32 @@ Deno.test("connect says what retry takes", async () => {
     String(error),
     "TypeError: Invalid retry: expected a boolean or an object, received 5",
   );
+});
+
+Deno.test("a signal that is none is refused by name", async () => {
+  for (const signal of [{}, new AbortController(), "soon"]) {
+    await assertRejects(
+      () => connect("tcp:127.0.0.1:1", { signal: wrong(signal) }),
+      TypeError,
+      "Invalid signal: expected an AbortSignal, received",
+    );
+  }
+  await assertRejects(
+    () => connect("tcp:127.0.0.1:1", { timeout: wrong("5") }),
+    TypeError,
+    'Invalid timeout: expected milliseconds, received "5"',
+  );
+});
+
+Deno.test("retry goes on until the timeout, which says why the last try failed", async () => {
+  const error = await connect("tcp:127.0.0.1:1", {
+    timeout: 100,
+    retry: { maxDelay: 1 },
+  }).catch((error) => error);
+  assertEquals(
+    String(error),
+    "TimeoutError: Cannot connect to tcp:127.0.0.1:1: timed out after 100 ms, " +
+      "the last try: nothing listens there",
+  );
+  assertEquals(error.cause instanceof Deno.errors.ConnectionRefused, true);
 });
