@@ -44,6 +44,22 @@ const GONE = [
   Deno.errors.BrokenPipe,
 ];
 
+/** What to do about what the TLS library says. */
+const HINTS: readonly [text: string, hint: string][] = [
+  [
+    "UnknownIssuer",
+    "pass who signed it, or the certificate itself, in caCerts",
+  ],
+  [
+    "CaUsedAsEndEntity",
+    "it is the certificate of an authority: make one for a server, with " +
+    "basicConstraints=CA:FALSE",
+  ],
+  ["No certificates found", "pass the text of the PEM file and not its path"],
+  ["No keys found", "pass the text of the PEM file and not its path"],
+  ["InvalidContentType", "does the peer speak TLS?"],
+];
+
 /** The same class of error, with the call and the address in its message. */
 export function explain(error: unknown, what: string): unknown {
   for (const [ErrorClass, reason] of REASONS) {
@@ -66,9 +82,11 @@ export function explain(error: unknown, what: string): unknown {
     );
   }
   if (error instanceof Deno.errors.InvalidData) { // certificates, handshakes
-    return new Deno.errors.InvalidData(`${what}: ${error.message}`, {
-      cause: error,
-    });
+    const [, hint] = HINTS.find(([text]) => error.message.includes(text)) ?? [];
+    return new Deno.errors.InvalidData(
+      `${what}: ${error.message}${hint === undefined ? "" : `, ${hint}`}`,
+      { cause: error },
+    );
   }
   return error;
 }

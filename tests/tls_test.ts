@@ -1,4 +1,9 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import type { Connection, ConnectionClosedError } from "../duplex.ts";
 import { IPPROTO_TCP, TCP_NODELAY } from "../_libc/constants.ts";
 import {
@@ -78,13 +83,49 @@ for (const mutual of [false, true]) {
 test("connectTls refuses a certificate that no trusted root has signed", async () => {
   const { otherCa } = await certificates();
   await using server = await start();
-  await assertRejects(
+  const error = await assertRejects(
     () => connectTls({ ...server.options, caCerts: [otherCa] }),
     Deno.errors.InvalidData,
     `Cannot connect to ${
       server.listener.address.replace("127.0.0.1", "localhost")
     }`,
   );
+  assertStringIncludes(error.message, "in caCerts");
+  await assertRejects(
+    () => listenTls({ cert: "server.pem", key: "server.key" }),
+    Deno.errors.InvalidData,
+    "pass the text of the PEM file and not its path",
+  );
+});
+
+test("connectTls says what is wrong with a certificate that openssl makes by default", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const { success } = await new Deno.Command("openssl", {
+      // deno-fmt-ignore
+      args: ["req", "-x509", "-newkey", "ec", "-pkeyopt",
+        "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
+        "-addext", "subjectAltName=DNS:localhost",
+        "-keyout", `${directory}/key.pem`, "-out", `${directory}/cert.pem`],
+      stderr: "null",
+    }).output();
+    assert(success);
+    const cert = await Deno.readTextFile(`${directory}/cert.pem`);
+    const key = await Deno.readTextFile(`${directory}/key.pem`);
+    await using listener = await listenTls({
+      cert,
+      key,
+      onHandshakeError() {},
+    });
+    const { port } = listener;
+    await assertRejects(
+      () => connectTls({ hostname: "localhost", port, caCerts: [cert] }),
+      Deno.errors.InvalidData,
+      "make one for a server, with basicConstraints=CA:FALSE",
+    );
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
 });
 
 test("connectTls refuses a certificate for another host", async () => {
@@ -120,11 +161,12 @@ test("connectTls says that the other side speaks no TLS", async () => {
   const serving = serveConnections(plain, (c) => write(c, "220 hello\r\n"), {
     onError: () => {},
   });
-  await assertRejects(
+  const error = await assertRejects(
     () => connectTls({ port: plain.port, caCerts: [ca] }),
     Error,
     `Cannot connect to tls:127.0.0.1:${plain.port}`,
   );
+  assertStringIncludes(error.message, "does the peer speak TLS?");
   await plain.close();
   await serving;
 });
