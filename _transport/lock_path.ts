@@ -17,12 +17,7 @@ export async function lockPath(
   const started = performance.now();
   for (;;) {
     signal?.throwIfAborted();
-    const file = await Deno.open(lock, {
-      read: true,
-      write: true,
-      create: true,
-      mode: 0o600,
-    });
+    const file = await openLock(what, lock);
     try {
       // Its holder removes the file, and a lock on a removed one locks nothing.
       if (file.tryLockSync(true) && await isSameFile(file, lock)) {
@@ -39,6 +34,26 @@ export async function lockPath(
       );
     }
     await sleep(LOCK_PAUSE, signal);
+  }
+}
+
+async function openLock(what: string, lock: string): Promise<Deno.FsFile> {
+  try {
+    return await Deno.open(lock, {
+      read: true,
+      write: true,
+      create: true,
+      mode: 0o600,
+    });
+  } catch (error) {
+    if (!(error instanceof Error) || error instanceof Deno.errors.NotCapable) {
+      throw error;
+    }
+    const ErrorClass = error.constructor as ErrorConstructor;
+    throw new ErrorClass(
+      `${what}: no file can be made in its directory: ${error.message}`,
+      { cause: error },
+    );
   }
 }
 

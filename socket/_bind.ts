@@ -29,7 +29,7 @@ export async function bindPath(
     slash < 0 ? "" : path.slice(0, slash + 1)
   }.${randomName()}`;
   const boundPath = `${temporary}/s`;
-  checkLength("Cannot listen", address, boundPath);
+  checkLength("Cannot listen on", address, boundPath);
 
   using _lock = await lockPath(what, path, signal);
   await checkNotLive(what, path);

@@ -10,7 +10,7 @@ import {
   checkStreamOptions,
 } from "../_transport/options.ts";
 import { retrying, type RetryOptions } from "../_transport/retry.ts";
-import { checkPath, systemPath } from "./_path.ts";
+import { checkPath, isAbstract, systemPath } from "./_path.ts";
 
 interface ConnectAsOptions extends WaitOptions, ByteStreamOptions {
   path: string;
@@ -23,7 +23,7 @@ export async function connectAs(
   address: string,
 ): Promise<Connection> {
   const { path, timeout = 10_000, signal } = options;
-  checkPath("Cannot connect", path, address);
+  checkPath("Cannot connect to", path, address);
   checkStreamOptions(options);
   const what = `Cannot connect to ${address}`;
   using end = deadline(what, { signal, timeout });
@@ -56,7 +56,7 @@ async function connectOnce(
     conn = await within(opened, what, { signal });
   } catch (error) {
     opened.then((late) => late.close(), () => {});
-    throw explain(error, what);
+    throw explain(error, what, path);
   }
   const connection = new ByteConnection(conn, {
     ...options,
@@ -72,17 +72,32 @@ const REASONS: readonly [
   string,
 ][] = [
   [Deno.errors.NotFound, "there is no such socket, is the server running?"],
-  [Deno.errors.ConnectionRefused, "nothing listens there, the file is stale"],
+  [Deno.errors.ConnectionRefused, ""],
   [Deno.errors.PermissionDenied, "the file's mode forbids it"],
   [Deno.errors.WouldBlock, "the server's backlog is full"],
 ];
 
 /** The same class of error, with the call and the path in its message. */
-function explain(error: unknown, what: string): unknown {
+function explain(error: unknown, what: string, path: string): unknown {
   for (const [ErrorClass, reason] of REASONS) {
     if (error instanceof ErrorClass) {
-      return new ErrorClass(`${what}: ${reason}`, { cause: error });
+      const why = error instanceof Deno.errors.ConnectionRefused
+        ? refusal(path)
+        : reason;
+      return new ErrorClass(`${what}: ${why}`, { cause: error });
     }
   }
   return error;
+}
+
+/** Why the kernel refused: it says the same of a file that is no socket. */
+function refusal(path: string): string {
+  if (isAbstract(path)) return "nobody listens there, is the server running?";
+  try {
+    const info = Deno.statSync(path);
+    if (info.isDirectory) return "the path is a directory and no socket";
+    if (!info.isSocket) return "the path is no socket, use another path";
+  } catch { // gone meanwhile
+  }
+  return "nothing listens there, the file is stale: is the server running?";
 }

@@ -36,7 +36,7 @@ export async function listenAs(
   address: string,
 ): Promise<Listener> {
   const { path, mode = 0o600, backlog, allowUnsafeDirectory = false } = options;
-  checkPath("Cannot listen", path, address);
+  checkPath("Cannot listen on", path, address);
   checkInteger("mode", mode, 0, 0o777);
   if (backlog !== undefined) checkInteger("backlog", backlog, 1, 2 ** 31 - 1);
   checkStreamOptions(options);

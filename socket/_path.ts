@@ -15,7 +15,7 @@ export function systemPath(path: string): string {
   return isAbstract(path) ? `\0${path.slice(1)}` : path;
 }
 
-/** Checks a path before the system sees it. `what` reads "Cannot listen". */
+/** Checks a path before the system sees it. `what` reads "Cannot listen on". */
 export function checkPath(
   what: string,
   path: string,
@@ -23,7 +23,7 @@ export function checkPath(
 ): void {
   if (Deno.build.os === "windows") {
     throw new Deno.errors.NotSupported(
-      `${what} on ${address}: Unix sockets are not available on windows, ` +
+      `${what} ${address}: Unix sockets are not available on windows, ` +
         `use tcp:127.0.0.1 instead`,
     );
   }
@@ -31,12 +31,12 @@ export function checkPath(
   if (isAbstract(path)) {
     if (Deno.build.os !== "linux") {
       throw new Deno.errors.NotSupported(
-        `${what} on ${address}: abstract names exist on linux only, ` +
+        `${what} ${address}: abstract names exist on linux only, ` +
           `use a path`,
       );
     }
     if (path === "@") {
-      throw new TypeError(`${what} on ${address}: the abstract name is empty`);
+      throw new TypeError(`${what} ${address}: the abstract name is empty`);
     }
   }
   checkLength(what, address, path);
@@ -51,7 +51,7 @@ export function checkLength(
   const length = new TextEncoder().encode(bound).length;
   if (length > MAX_PATH) {
     throw new RangeError(
-      `${what} on ${address}: it takes ${length} bytes, more than ` +
+      `${what} ${address}: it takes ${length} bytes, more than ` +
         `the ${MAX_PATH} of a socket address, use a shorter path`,
     );
   }

@@ -84,7 +84,7 @@ test("listenUnix replaces the file that a killed process left", async () => {
   await assertRejects(
     () => connectUnix({ path }),
     Deno.errors.ConnectionRefused,
-    "the file is stale",
+    "nothing listens there, the file is stale: is the server running?",
   );
   await using _listener = await listenUnix({ path });
   await using _connection = await connectUnix({ path });
@@ -489,4 +489,28 @@ test("socket needs no more of FFI than the C library", async () => {
   ]);
   assertEquals(await program.line(), "received 5");
   assertEquals(await program.line(), `pid ${program.pid}`);
+}, Deno.build.os !== "linux");
+
+test("connectUnix and listenUnix say what is at the path instead", async () => {
+  await using directory = await temporaryDirectory();
+  const file = `${directory.path}/file`;
+  await Deno.writeTextFile(file, "");
+  const cases: [path: string, reason: string][] = [
+    [directory.path, "the path is a directory and no socket"],
+    [file, "the path is no socket, use another path"],
+    ["@", "Cannot connect to unix:@: the abstract name is empty"],
+    [
+      `@nobody-${crypto.randomUUID()}`,
+      "nobody listens there, is the server running?",
+    ],
+    [`/tmp/${"x".repeat(120)}`, "Cannot connect to unix:/tmp/xxx"],
+  ];
+  for (const [path, reason] of cases) {
+    await assertRejects(() => connectUnix({ path }), Error, reason);
+  }
+  await assertRejects(
+    () => listenUnix({ path: "/proc/a.sock" }),
+    Error,
+    "Cannot listen on unix:/proc/a.sock: no file can be made in its directory",
+  );
 }, Deno.build.os !== "linux");
