@@ -120,8 +120,8 @@ const TRANSPORTS = new Map<string, Transport>([
     listen: (rest, { tls, ...common }) => {
       if (tls === undefined) {
         throw new TypeError(
-          `Cannot listen on tls:${rest}: options.tls with cert and key ` +
-            `is missing`,
+          `Cannot listen on tls:${rest}: the options of listen lack ` +
+            `tls: { cert, key }`,
         );
       }
       return listenTls({ ...common, ...tls, ...parseHost("tls", rest) });
@@ -264,7 +264,11 @@ function resolve(
   const transport = TRANSPORTS.get(scheme);
   if (transport === undefined) {
     const known = schemes().map((name) => `${name}:`).join(", ");
-    throw new TypeError(`${what}: expected one of ${known}`);
+    const meant = guess(text);
+    throw new TypeError(
+      `${what}: expected one of ${known}` +
+        (meant === undefined ? "" : `, such as ${describe(meant)}`),
+    );
   }
   // unix:///path and tcp://host:port are other spellings of the same.
   const rest = text.slice(colon + 1).replace(/^\/\/(?=\/|[^/]*:\d+\/?$)/, "");
@@ -278,6 +282,20 @@ function resolve(
     );
   }
   return { scheme, transport, rest };
+}
+
+/** What somebody meant who wrote a path, a host and port, or another scheme. */
+function guess(text: string): string | undefined {
+  const [, scheme, rest] = /^(\w+):(.+)$/.exec(text.trim()) ?? [];
+  if (TRANSPORTS.has(scheme?.toLowerCase())) {
+    return `${scheme.toLowerCase()}:${rest}`;
+  }
+  if (/^\.{0,2}\//.test(text)) return `unix:${text}`;
+  if (/^(\[[^\]]+\]|[^\s:/]+):\d{1,5}$/.test(text)) return `tcp:${text}`;
+  const url = /^(https?|wss?|file):\/\/([^/:]*)(:\d+)?(\/.*)?$/.exec(text);
+  if (url === null) return undefined;
+  if (url[1] === "file") return `unix:${url[4] ?? ""}`;
+  return url[3] && `tcp:${url[2]}${url[3]}`;
 }
 
 /** A URL escapes what a path may hold. */

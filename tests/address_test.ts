@@ -114,6 +114,14 @@ Deno.test("connect and listen say what is wrong with an address", async () => {
     ["/run/a.sock", `"/run/a.sock": expected one of ${known}`],
     ["http://a/", `"http://a/": expected one of ${known}`],
     ["constructor:x", `"constructor:x": expected one of ${known}`],
+    ["localhost:9000", 'such as "tcp:localhost:9000"'],
+    ["[::1]:9000", 'such as "tcp:[::1]:9000"'],
+    ["./a.sock", 'such as "unix:./a.sock"'],
+    ["/run/a.sock", 'such as "unix:/run/a.sock"'],
+    ["file:///run/a.sock", 'such as "unix:/run/a.sock"'],
+    ["UNIX:/run/a.sock", 'such as "unix:/run/a.sock"'],
+    [" unix:/run/a.sock", 'such as "unix:/run/a.sock"'],
+    ["ws://a:80/x", 'such as "tcp:a:80"'],
     ["unix:", 'Cannot connect to "unix:": nothing follows unix:'],
     ["tcp:", 'Cannot connect to "tcp:": nothing follows tcp:'],
     ["tcp:localhost", '"tcp:localhost": expected tcp:host:port'],
@@ -160,7 +168,7 @@ Deno.test("connect and listen say what is wrong with an address", async () => {
   await assertRejects(
     () => listen("tls:127.0.0.1:0"),
     TypeError,
-    "options.tls with cert and key is missing",
+    "Cannot listen on tls:127.0.0.1:0: the options of listen lack tls: { cert, key }",
   );
 });
 
