@@ -154,6 +154,9 @@ static inline int sluice_ring_open(struct sluice_ring *ring, void *base,
 static inline int sluice_side_claim(struct sluice_side *side) {
   uint32_t nobody = 0;
   /* A dead holder has to be found out by the caller: see the layout. */
+  if (atomic_load(&side->pid) != nobody) return SLUICE_BUSY;
+  /* With that of the last holder, the new one would look dead for a moment. */
+  side->start_time = 0;
   if (!atomic_compare_exchange_strong(&side->pid, &nobody,
                                       (uint32_t)getpid())) {
     return SLUICE_BUSY;
