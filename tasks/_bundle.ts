@@ -33,6 +33,7 @@ export async function bundle(path: string): Promise<void> {
   if (code !== 0) {
     throw new Error(`Cannot bundle: ${new TextDecoder().decode(stderr)}`);
   }
+  await restoreNames(`${path}/${DIRECTORY}`);
   for (const [name, source] of Object.entries<string>(config.exports)) {
     const target = `./${DIRECTORY}/${source.slice(2).replace(/\.ts$/, ".js")}`;
     const up = "../".repeat(target.split("/").length - 2);
@@ -43,4 +44,21 @@ export async function bundle(path: string): Promise<void> {
   }
   config.publish.include.push(`${DIRECTORY}/**/*.js`);
   await Deno.writeTextFile(`${path}/deno.json`, JSON.stringify(config));
+}
+
+/**
+ * The bundler calls a class that names itself `_Ring`, which is what logs and
+ * stack traces then say. No other thing in the chunk has that name.
+ */
+async function restoreNames(directory: string): Promise<void> {
+  for await (const entry of Deno.readDir(directory)) {
+    const path = `${directory}/${entry.name}`;
+    if (entry.isDirectory) await restoreNames(path);
+    if (!entry.isFile) continue;
+    let text = await Deno.readTextFile(path);
+    for (const [, name] of text.matchAll(/^var (\w+) = class _\1\b/gm)) {
+      text = text.replace(new RegExp(`\\b_${name}\\b`, "g"), name);
+    }
+    await Deno.writeTextFile(path, text);
+  }
 }
