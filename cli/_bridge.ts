@@ -86,12 +86,14 @@ export async function talk(
   const input = Deno.stdin.readable.pipeThrough(
     new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>,
   ).getReader();
+  let unsent = 0;
   const send = async (line: string) => {
     try {
       await peer.send(parse(line));
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
       terminal.note(`Not sent: ${error.message}`); // typed by hand: go on
+      unsent++;
     }
   };
   const sending = (async () => {
@@ -110,6 +112,9 @@ export async function talk(
   try {
     for await (const message of peer) terminal.print(show(message));
     terminal.signal.throwIfAborted();
+    if (unsent > 0 && !Deno.stdin.isTerminal()) { // a script has to know
+      throw new Error(`${unsent} of the lines could not be sent`);
+    }
   } finally {
     terminal.signal.removeEventListener("abort", abort);
     await input.cancel().catch(() => {});

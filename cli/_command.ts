@@ -150,6 +150,13 @@ export const RAW: OptionSpec = {
   help: "let bytes drive this terminal, instead of escaping what would",
 };
 
+/** The option of what connects to `tls:`. */
+export const CA: OptionSpec = {
+  type: "string",
+  value: "FILE",
+  help: "certificates to trust besides the system's, for tls:, PEM",
+};
+
 /** The option of what connects once. */
 export const RETRY: OptionSpec = {
   type: "boolean",

@@ -1,7 +1,7 @@
 // sluice connect: one address to another, or to this terminal.
 
 import { bridge, bridgeStdio, talk } from "./_bridge.ts";
-import { type CommandSpec, RAW, RETRY, TIMEOUT } from "./_command.ts";
+import { CA, type CommandSpec, RAW, RETRY, TIMEOUT } from "./_command.ts";
 import { MESSAGE_OPTIONS, terminalMessages } from "./_messages.ts";
 import { open } from "./_open.ts";
 
@@ -12,6 +12,7 @@ export const connectCommand: CommandSpec = {
   options: {
     ...MESSAGE_OPTIONS,
     raw: RAW,
+    ca: CA,
     retry: RETRY,
     timeout: TIMEOUT,
   },

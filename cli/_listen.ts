@@ -5,6 +5,7 @@ import type { ListenOptions } from "../address.ts";
 import { serveConnections } from "../_transport/serve_connections.ts";
 import { bridge, bridgeStdio, talk } from "./_bridge.ts";
 import {
+  CA,
   type CommandSpec,
   type Input,
   integerOption,
@@ -43,6 +44,7 @@ export const listenCommand: CommandSpec = {
     ...MESSAGE_OPTIONS,
     raw: RAW,
     ...LISTEN_OPTIONS,
+    ca: CA,
     timeout: TIMEOUT,
   },
   details: "With one address, the first connection is joined with standard " +

@@ -122,19 +122,34 @@ export function tapMessages(
 
 /** Reads one JSON value; what JSON lacks is written as {@linkcode showValue} does. */
 export function parseValue(text: string): unknown {
+  const refuse = (key: string, value: string): never => {
+    throw new UsageError(`${JSON.stringify(value)} is no value of ${key}`);
+  };
   try {
     return JSON.parse(text, (_key, value) => {
       if (typeof value !== "object" || value === null) return value;
       const keys = Object.keys(value);
       if (keys.length !== 1) return value;
       if (typeof value.$base64 === "string") {
-        return Uint8Array.fromBase64(value.$base64);
+        try {
+          return Uint8Array.fromBase64(value.$base64);
+        } catch {
+          refuse("$base64", value.$base64);
+        }
       }
-      if (typeof value.$bigint === "string") return BigInt(value.$bigint);
-      if (typeof value.$date === "string") return new Date(value.$date);
+      if (typeof value.$bigint === "string") {
+        if (!/^-?\d+$/.test(value.$bigint)) refuse("$bigint", value.$bigint);
+        return BigInt(value.$bigint);
+      }
+      if (typeof value.$date === "string") {
+        const date = new Date(value.$date);
+        if (Number.isNaN(date.getTime())) refuse("$date", value.$date);
+        return date;
+      }
       return value;
     });
   } catch (error) {
+    if (error instanceof UsageError) throw error;
     const shown = text.length > 60 ? `${text.slice(0, 60)}…` : text;
     throw new UsageError(
       `${JSON.stringify(shown)} is no JSON: ${(error as Error).message}`,

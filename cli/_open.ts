@@ -2,7 +2,7 @@
 
 import { connect } from "../address.ts";
 import type { Connection } from "../duplex.ts";
-import { type Input, timeoutOption } from "./_command.ts";
+import { type Input, textOption, timeoutOption } from "./_command.ts";
 
 /** How long a connection may take before a terminal is told, in milliseconds. */
 const PATIENCE = 300;
@@ -13,6 +13,7 @@ export async function open(
   input: Input,
 ): Promise<Connection> {
   const { terminal, options } = input;
+  const ca = textOption(input, "ca");
   const timer = setTimeout(
     () => terminal.progress(`Connecting to ${address}`),
     PATIENCE,
@@ -21,9 +22,10 @@ export async function open(
     return await connect(address, {
       signal: terminal.signal,
       timeout: timeoutOption(input),
-      // The timeout bounds it; a person does not count tries.
-      retry: options.retry === true &&
-        { retries: Number.MAX_SAFE_INTEGER, maxDelay: 500 },
+      tls: ca === undefined
+        ? undefined
+        : { caCerts: [await Deno.readTextFile(ca)] },
+      retry: options.retry === true && { maxDelay: 500 },
     });
   } finally {
     clearTimeout(timer);

@@ -9,6 +9,7 @@ import {
   type Session,
 } from "../rpc/mod.ts";
 import {
+  CA,
   type CommandSpec,
   type Input,
   integerOption,
@@ -59,6 +60,7 @@ export const callCommand: CommandSpec = {
       help: "give up waiting for the answer after so many milliseconds",
     },
     notify: { type: "boolean", help: "send it without waiting for an answer" },
+    ca: CA,
     retry: RETRY,
     timeout: TIMEOUT,
   },
@@ -112,6 +114,7 @@ export const describeCommand: CommandSpec = {
   positionals: ["<address>"],
   options: {
     json: { type: "boolean", help: "as JSON" },
+    ca: CA,
     retry: RETRY,
     timeout: TIMEOUT,
   },
@@ -151,10 +154,11 @@ async function parseArgument(argument: string): Promise<unknown> {
     return parseValue(await new Response(Deno.stdin.readable).text());
   }
   try {
-    return parseValue(argument);
+    JSON.parse(argument);
   } catch {
     return argument;
   }
+  return parseValue(argument);
 }
 
 function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
@@ -165,8 +169,13 @@ function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
 /** The peer's error, with what belongs to it. */
 function explain(error: RpcError): Error {
   const data = error.data === undefined ? "" : ` ${showValue(error.data)}`;
+  // Of what a handler threw, the class says as much as the text.
+  const { name = "Error" } = error.remote ?? {};
+  const kind = error.code === "handler-error" && name !== "Error"
+    ? `${name}: `
+    : "";
   return new Error(
-    printable(`${error.message} (${error.code})`) + data,
+    printable(`${kind}${error.message} (${error.code})`) + data,
     { cause: error },
   );
 }

@@ -14,6 +14,7 @@ import {
 } from "../observe/mod.ts";
 import { bridge } from "./_bridge.ts";
 import {
+  CA,
   type CommandSpec,
   type Input,
   integerOption,
@@ -67,6 +68,7 @@ export const tapCommand: CommandSpec = {
       help: "how many characters of a message a line shows (200)",
     },
     ...LISTEN_OPTIONS,
+    ca: CA,
     timeout: TIMEOUT,
   },
   details: "Each connection to the first address gets one to the second, and " +

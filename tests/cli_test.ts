@@ -5,6 +5,7 @@ import { connect, listen } from "../mod.ts";
 import { channel, msgpack } from "../framing/mod.ts";
 import { SharedMemory } from "../shm/mod.ts";
 import { serve } from "../rpc/mod.ts";
+import { certificates, hasOpenssl } from "./_certificates.ts";
 import { awaitNote, CLI, finish, openTmux, sluice, spawn } from "./_cli.ts";
 import { hasProgram, startPeer, temporaryDirectory } from "./_tools.ts";
 
@@ -94,13 +95,14 @@ Deno.test("cli: connect reads JSON lines and prints messages of MessagePack", as
   await peer.send("\x1b[31mred");
   await peer.close();
   const { code, stdout, stderr } = await running;
-  assertEquals(code, 0, stderr);
+  assertEquals(code, 1, stderr); // a script has to know that a line is missing
   assertEquals(
     stdout,
     '{"bytes":{"$base64":"Aw=="},"big":{"$bigint":"1152921504606846976"}}\n' +
       '"\\u001b[31mred"\n',
   );
   assertMatch(stderr, /Not sent: "not json" is no JSON/);
+  assertMatch(stderr, /sluice connect: 1 of the lines could not be sent/);
 });
 
 Deno.test("cli: listen with a second address is a proxy for many", async () => {
@@ -159,9 +161,23 @@ Deno.test("cli: describe and call reach a server", async () => {
     (await sluice(["call", address, "count", "3"])).stdout,
     '{"n":0}\n{"n":1}\n{"n":2}\n',
   );
+  for (
+    const [key, value] of [["base64", "!!"], ["bigint", "x"], ["date", "y"]]
+  ) {
+    const argument = `{"$${key}":"${value}"}`;
+    const refused = await sluice(["call", address, "bytes", argument]);
+    assertEquals(refused.code, 2);
+    assertMatch(
+      refused.stderr,
+      new RegExp(`"${value}" is no value of \\$${key}`),
+    );
+  }
   const failed = await sluice(["call", address, "fail"]);
   assertEquals(failed.code, 1);
-  assertMatch(failed.stderr, /sluice call: not like this \(handler-error\)/);
+  assertMatch(
+    failed.stderr,
+    /sluice call: TypeError: not like this \(handler-error\)/,
+  );
   const missing = await sluice(["call", address, "constructor"]);
   assertMatch(missing.stderr, /method-not-found/);
   const late = await sluice(["call", "-d", "50", address, "sleep"]);
@@ -313,5 +329,24 @@ Deno.test({
     assert(screen.includes("\x1b[1madd"), JSON.stringify(screen));
     const { stdout } = await sluice(["describe", address]);
     assert(!stdout.includes("\x1b"));
+  },
+});
+
+Deno.test({
+  name: "cli: --ca trusts a certificate of one's own (needs openssl)",
+  ignore: !hasOpenssl(),
+  async fn() {
+    const { ca, server: { cert, key } } = await certificates();
+    await using directory = await temporaryDirectory();
+    const file = `${directory.path}/ca.pem`;
+    await Deno.writeTextFile(file, ca);
+    const listener = await listen("tls:127.0.0.1:0", { tls: { cert, key } });
+    await using _server = serve(listener, handlers);
+    const address = listener.address.replace("127.0.0.1", "localhost");
+    const unknown = await sluice(["call", address, "add", "1", "2"]);
+    assertEquals(unknown.code, 1);
+    assertMatch(unknown.stderr, /UnknownIssuer/);
+    const sum = await sluice(["call", "--ca", file, address, "add", "1", "2"]);
+    assertEquals(sum, { code: 0, stdout: "3\n", stderr: "" });
   },
 });
