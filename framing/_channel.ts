@@ -1,5 +1,5 @@
 import type { Connection, Duplex, Timeouts, WaitOptions } from "../duplex.ts";
-import { checkInteger } from "../_async/check.ts";
+import { checkInteger, describe } from "../_async/check.ts";
 import { rawIoOf } from "../_async/raw_io.ts";
 import { checkTimeout, timeoutError, within } from "../_async/wait.ts";
 import type { Channel, ChannelOptions } from "./channel_types.ts";
@@ -74,6 +74,13 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
     this.timeouts = timeouts;
     this.#closeTimeout = checkTimeout("closeTimeout", closeTimeout);
     const limits = resolveLimits(options);
+    if (typeof validate !== "object") {
+      throw new TypeError(
+        `Invalid validate option: expected { in, out }, received ${
+          describe(validate)
+        }`,
+      );
+    }
     const check = validate.in && createCheck(validate.in, "received");
     this.#checkOut = validate.out && createCheck(validate.out, "sent");
     this.#codec = codec as Codec<unknown>;

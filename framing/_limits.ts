@@ -22,7 +22,8 @@ export function checkLength(
 ): void {
   if (length > limits.maxFrameLength) {
     throw new FrameError(
-      `Cannot ${doing} frame: length ${shown} exceeds maxFrameLength ${limits.maxFrameLength}`,
+      `Cannot ${doing} frame: length ${shown} exceeds maxFrameLength ${limits.maxFrameLength}` +
+        (doing === "decode" ? asText(length) : ""),
       { code: "too-long" },
     );
   }
@@ -32,6 +33,20 @@ export function checkLength(
       { code: "too-short" },
     );
   }
+}
+
+/** A hint where the four bytes of a length are text: of HTTP, or of JSON. */
+function asText(length: number): string {
+  if (length < 2 ** 24 || length >= 2 ** 32) return "";
+  const bytes = [24, 16, 8, 0].map((shift) => (length >>> shift) & 0xff);
+  const isText = bytes.every((byte) =>
+    byte >= 0x20 && byte < 0x7f || byte === 10 || byte === 13
+  );
+  return isText
+    ? `, its bytes are the text ${
+      JSON.stringify(String.fromCharCode(...bytes))
+    }: does the peer send frames at all?`
+    : "";
 }
 
 /** The error for bytes that don't follow the format. */

@@ -1,5 +1,6 @@
 import { Decoder, Encoder } from "@msgpack/msgpack";
 import type { Codec } from "./codec.ts";
+import { FrameError } from "./frame_error.ts";
 import { invalidMessage } from "./_invalid_message.ts";
 import { MessagePackScanner } from "./_message_pack_scanner.ts";
 import { Extensions } from "./_msgpack_extensions.ts";
@@ -51,6 +52,21 @@ export class MsgpackCodec implements Codec<unknown> {
     });
   }
 
+  /** What the library says, in words of who called. */
+  #explain(cause: unknown): unknown {
+    if (!(cause instanceof Error) || cause instanceof FrameError) return cause;
+    const { message } = cause;
+    const type = /^Unrecognized object: \[object (\w+)\]/.exec(message)?.[1];
+    const why = type !== undefined
+      ? `MessagePack has no form for a ${type.toLowerCase()}`
+      : message.startsWith("Too deep")
+      ? `it is nested deeper than maxDepth ${this.#maxDepth}, or in a cycle`
+      : message.startsWith("Offset is outside")
+      ? "it ends within a value"
+      : undefined;
+    return why === undefined ? cause : new Error(why, { cause });
+  }
+
   encode(value: unknown): Uint8Array {
     return this.encodeShared(value).slice();
   }
@@ -64,7 +80,7 @@ export class MsgpackCodec implements Codec<unknown> {
       }
       return bytes;
     } catch (cause) {
-      throw invalidMessage("encode", cause);
+      throw invalidMessage("encode", this.#explain(cause));
     }
   }
 
@@ -73,7 +89,7 @@ export class MsgpackCodec implements Codec<unknown> {
       this.#extensions.level = 0;
       return this.#decode(payload);
     } catch (cause) {
-      throw invalidMessage("decode", cause);
+      throw invalidMessage("decode", this.#explain(cause));
     }
   }
 

@@ -1,3 +1,4 @@
+import { describe } from "../_async/check.ts";
 import { FrameError } from "./frame_error.ts";
 import type { StandardIssue, StandardResult, Validator } from "./validator.ts";
 
@@ -29,7 +30,7 @@ export function createCheck<T>(
   if (typeof schema?.validate !== "function") {
     throw new TypeError(
       "Invalid validate option: expected a predicate or a Standard Schema, " +
-        `received ${typeof validator}`,
+        `received ${describe(validator)}`,
     );
   }
   const judge = (result: StandardResult<T>): T =>

@@ -96,13 +96,26 @@ Deno.test("msgpack results stay when the codec is used again", () => {
 });
 
 Deno.test("msgpack refuses values without a form", () => {
-  refuses(() => msgpack.encode(() => {}), "Cannot encode message");
-  refuses(() => msgpack.encode(Symbol("x")), "Cannot encode message");
+  refuses(
+    () => msgpack.encode(() => {}),
+    "Cannot encode message: MessagePack has no form for a function",
+  );
+  refuses(
+    () => msgpack.encode(Symbol("x")),
+    "Cannot encode message: MessagePack has no form for a symbol",
+  );
+  refuses(
+    () => msgpack.decode(new Uint8Array([0x92, 1])),
+    "Cannot decode message: it ends within a value",
+  );
   refuses(() => msgpack.encode(new Date(NaN)), "a Date is invalid");
   refuses(() => msgpack.encode(new ArrayBuffer(3)), "its Uint8Array has");
   const cycle: unknown[] = [];
   cycle.push(cycle);
-  refuses(() => msgpack.encode(cycle), "Too deep");
+  refuses(
+    () => msgpack.encode(cycle),
+    "it is nested deeper than maxDepth 100, or in a cycle",
+  );
   const map = new Map();
   map.set("self", map);
   refuses(() => msgpack.encode(map), "Cannot encode message");
@@ -117,7 +130,7 @@ Deno.test("msgpack refuses deep nesting, either way", () => {
   let value: unknown = 1;
   for (let i = 0; i < 100; i++) value = [value];
   assertEquals(roundTrip(msgpack, value), value);
-  refuses(() => msgpack.encode([value]), "Too deep");
+  refuses(() => msgpack.encode([value]), "nested deeper than maxDepth 100");
 });
 
 Deno.test("msgpack refuses extension values within each other without end", () => {
