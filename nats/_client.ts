@@ -67,7 +67,12 @@ function explain(error: unknown, what: string): unknown {
   if (/Timeout/.test(name)) {
     return new Deno.errors.TimedOut(message, { cause: error });
   }
-  return new Deno.errors.ConnectionRefused(message, { cause: error });
+  return new Deno.errors.ConnectionRefused(
+    error instanceof Deno.errors.ConnectionRefused
+      ? `${what}: nothing listens there, is the NATS server running?`
+      : message,
+    { cause: error },
+  );
 }
 
 /** Sends what was published, then closes; at once where the server is away. */

@@ -107,15 +107,13 @@ export function createNamed(
     ? -1
     : c.open!(cString("/dev/shm"), O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
   // Elsewhere it is seen before it is done; `open` then says Busy.
-  const fd = unnamed >= 0 ? unnamed : unwrap(
+  const create = () =>
     c.shm_open!(
       cString(`/${name}`),
       O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC,
       mode,
-    ),
-    what,
-    "shm_open",
-  );
+    );
+  const fd = unnamed >= 0 ? unnamed : explained(create, what, "shm_open");
   try {
     resize(fd, length, what);
   } catch (error) {
@@ -127,22 +125,35 @@ export function createNamed(
     if (unnamed < 0) return;
     const from = cString(`/proc/self/fd/${fd}`);
     const to = cString(`/dev/shm/${name}`);
-    unwrap(
-      c.linkat!(AT_FDCWD, from, AT_FDCWD, to, AT_SYMLINK_FOLLOW),
-      what,
-      "linkat",
-    );
+    const call = () =>
+      c.linkat!(AT_FDCWD, from, AT_FDCWD, to, AT_SYMLINK_FOLLOW);
+    explained(call, what, "linkat");
   };
   return { fd, publish };
 }
 
 /** Opens a named descriptor that exists. */
 export function openNamed(name: string, flags: number, what: string): number {
-  return unwrap(
-    libc(what).shm_open!(cString(`/${name}`), flags | O_CLOEXEC, 0),
-    what,
-    "shm_open",
-  );
+  const open = () =>
+    libc(what).shm_open!(cString(`/${name}`), flags | O_CLOEXEC, 0);
+  return explained(open, what, "shm_open");
+}
+
+/** What `call` returns, or an error that says what to do about a name. */
+function explained(call: () => number, what: string, name: string): number {
+  const result = call();
+  if (result >= 0) return result;
+  const error = osError(what, name);
+  const hint = error.code === "EEXIST"
+    ? "the name is taken, open it, unlink it, or prune what dead makers left"
+    : error.code === "ENOENT"
+    ? "there is none of this name, was it created, and is its maker alive?"
+    : undefined;
+  if (hint === undefined) throw error;
+  const ErrorClass = error.constructor as ErrorConstructor;
+  throw Object.assign(new ErrorClass(`${what}: ${hint}`, { cause: error }), {
+    code: error.code,
+  });
 }
 
 function resize(fd: number, length: number, what: string): void {
