@@ -24,10 +24,10 @@ export const EMPTY: Source = {
 /** Throws where `value` is nothing that {@linkcode sourceOf} takes. */
 export function checkInput(what: string, value: PipelineInput): void {
   if (typeof value === "string" || value instanceof Uint8Array) return;
-  if (typeof value?.[Symbol.asyncIterator] === "function") return;
+  if (isAsyncIterable(value) || isIterable(value)) return;
   throw new TypeError(
-    `${what}: expected a string, a Uint8Array, a stream or an async ` +
-      `iterable, received ${describe(value)}`,
+    `${what}: expected a string, a Uint8Array, a stream or an iterable of ` +
+      `them, received ${describe(value)}`,
   );
 }
 
@@ -37,7 +37,19 @@ export function sourceOf(what: string, value: PipelineInput): Source {
     return singleSource(toBytes(what, value));
   }
   if (value instanceof ReadableStream) return streamSource(what, value);
-  return iterableSource(what, value);
+  return iterableSource(what, isAsyncIterable(value) ? value : later(value));
+}
+
+function isAsyncIterable(value: unknown): value is AsyncIterable<Bytes> {
+  return typeof Object(value)[Symbol.asyncIterator] === "function";
+}
+
+function isIterable(value: unknown): value is Iterable<Bytes> {
+  return typeof Object(value)[Symbol.iterator] === "function";
+}
+
+async function* later(values: Iterable<Bytes>): AsyncGenerator<Bytes> {
+  yield* values;
 }
 
 function toBytes(what: string, value: Bytes): Uint8Array {

@@ -38,8 +38,25 @@ export function checkStage(stage: Stage, index: number): CheckedStage {
     `Invalid stage ${index} of the pipeline: expected an array of strings, ` +
       `{ command }, a function or a pair of streams, received ${
         describe(stage)
-      }`,
+      }${asArray(stage)}`,
   );
+}
+
+/** Checks what `spawn` starts: there is no shell to take a line apart. */
+export function checkProgram(command: unknown): void {
+  if (Array.isArray(command)) return;
+  throw new TypeError(
+    `Invalid command: expected an array of strings, received ${
+      describe(command)
+    }${asArray(command)}`,
+  );
+}
+
+/** A command line as the array that was meant. */
+function asArray(line: unknown): string {
+  if (typeof line !== "string" || line.length > 80) return "";
+  const words = line.split(/\s+/).filter((word) => word !== "");
+  return words.length === 0 ? "" : `, write ["${words.join('", "')}"]`;
 }
 
 function checkCommand(options: CommandStage, index: number): CheckedStage {

@@ -87,7 +87,8 @@ export type Stage = Command | CommandStage | StageFunction | StageStreams;
 export type PipelineInput =
   | Bytes
   | ReadableStream<Uint8Array>
-  | AsyncIterable<Bytes>;
+  | AsyncIterable<Bytes>
+  | Iterable<Bytes>;
 
 /** Options of a pipeline, and of all of its commands. */
 export interface PipelineOptions extends CommandOptions {

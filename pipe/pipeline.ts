@@ -1,6 +1,6 @@
 import { checkCommandOptions, checkOptions } from "./_check.ts";
 import { Running } from "./_running.ts";
-import { type CheckedStage, checkStage } from "./_stages.ts";
+import { type CheckedStage, checkProgram, checkStage } from "./_stages.ts";
 import type {
   Command,
   CommandOptions,
@@ -276,5 +276,6 @@ export function spawn(
   command: Command,
   options: PipelineOptions = {},
 ): RunningProcess {
+  checkProgram(command);
   return startRunning([command], options);
 }

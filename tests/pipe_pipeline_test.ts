@@ -90,6 +90,8 @@ testModes("pipeline takes every kind of input", async (mode) => {
     yield new TextEncoder().encode("two");
   }
   assertEquals(await cat.input(words()).text(), "one two");
+  assertEquals(await cat.input(["b\n", "a\n"]).text(), "b\na\n");
+  assertEquals(await cat.input(new Set(["x", "y"])).text(), "xy");
   assertThrows(
     () => cat.input(5 as unknown as string).start(),
     TypeError,
