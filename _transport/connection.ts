@@ -191,7 +191,7 @@ export class ByteConnection implements Connection {
 
   #writeRaw(bytes: Uint8Array): Promise<void> {
     if (this.#writeEnded) {
-      return Promise.reject(this.#reason ?? closedHere(this.remote));
+      return Promise.reject(this.#reason ?? closedHere(this.#peer));
     }
     this.#unsent++;
     const writing = this.#writeAll(bytes, this.#rawWrite);
@@ -284,7 +284,7 @@ export class ByteConnection implements Connection {
         }
         if (!(chunk instanceof Uint8Array)) {
           const error = new TypeError(
-            `Cannot write to ${this.remote}: expected a Uint8Array, ` +
+            `Cannot write to ${this.#peer}: expected a Uint8Array, ` +
               `received ${describe(chunk)}`,
           );
           // It breaks the stream: what was queued before never goes out.
@@ -326,7 +326,7 @@ export class ByteConnection implements Connection {
       }
     } catch (error) {
       this.#lose("write to", error);
-      throw this.#reason ?? closedHere(this.remote);
+      throw this.#reason ?? closedHere(this.#peer);
     } finally {
       if (--this.#unsent === 0) this.#drained?.();
     }
@@ -347,7 +347,7 @@ export class ByteConnection implements Connection {
             await new Promise<void>((resolve) => this.#drained = resolve);
           }
           if (!this.#freed && !this.#writeEnded) {
-            this.#sink.error(closedHere(this.remote));
+            this.#sink.error(closedHere(this.#peer));
             await this.#endWrite();
           }
         }
@@ -362,7 +362,7 @@ export class ByteConnection implements Connection {
   }
 
   abort(reason?: unknown): void {
-    this.#fail(reason ?? closedHere(this.remote));
+    this.#fail(reason ?? closedHere(this.#peer));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -392,7 +392,7 @@ export class ByteConnection implements Connection {
     } catch (error) {
       // The peer may be gone already: nothing was lost that it would read.
       if (!(error instanceof Deno.errors.NotConnected)) {
-        this.#lose("close", error);
+        this.#lose("close the connection to", error);
       }
     }
     this.#writeDone.resolve();
@@ -440,14 +440,21 @@ export class ByteConnection implements Connection {
   #finish(): void {
     if (!this.#free()) return;
     this.#closeSource();
-    this.#sink.error(closedHere(this.remote));
+    this.#sink.error(closedHere(this.#peer));
     this.#done.resolve();
+  }
+
+  /** The peer for error messages: a client of a path has no address. */
+  get #peer(): string {
+    return this.remote.endsWith(":") && this.local.length > this.remote.length
+      ? `a client of ${this.local}`
+      : this.remote;
   }
 
   #lose(what: string, cause: unknown): void {
     this.#fail(
       new ConnectionClosedError(
-        `Cannot ${what} ${this.remote}: the connection was lost`,
+        `Cannot ${what} ${this.#peer}: the connection was lost${why(cause)}`,
         { code: "lost", cause },
       ),
     );
@@ -481,7 +488,7 @@ export class ByteConnection implements Connection {
     const { idleTimeout } = this.#options;
     if (idleTimeout === undefined || idleTimeout > MAX_TIMER) return;
     this.#idleTimer = this.#watch(
-      `No byte to or from ${this.remote}`,
+      `No byte to or from ${this.#peer}`,
       idleTimeout,
     );
     Deno.unrefTimer(this.#idleTimer as unknown as number);
@@ -490,7 +497,7 @@ export class ByteConnection implements Connection {
   #watchClose(): ReturnType<typeof setInterval> | undefined {
     const timeout = this.#options.closeTimeout ?? CLOSE_TIMEOUT;
     if (timeout > MAX_TIMER) return undefined;
-    return this.#watch(`Cannot close ${this.remote}`, timeout);
+    return this.#watch(`Cannot close the connection to ${this.#peer}`, timeout);
   }
 
   /** Aborts after a whole period in which no byte went either way. */
@@ -501,6 +508,10 @@ export class ByteConnection implements Connection {
       seen = this.#progress;
     }, timeout);
   }
+}
+
+function why(cause: unknown): string {
+  return cause instanceof Error ? ` (${cause.message})` : "";
 }
 
 function closedHere(remote: string): ConnectionClosedError {
