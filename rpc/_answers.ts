@@ -163,8 +163,11 @@ function discard(source: AsyncIterable<unknown>): void {
 }
 
 function unsendable(call: ServedCall, cause: unknown): RpcError {
-  return new RpcError(`Cannot answer ${call.method}: the result has no form`, {
-    code: "internal",
-    cause,
-  });
+  const why = cause instanceof Error
+    ? `, ${cause.message.replace(/^Cannot encode \w+: /, "")}`
+    : "";
+  return new RpcError(
+    `Cannot answer ${call.method}: the result can't be sent${why}`,
+    { code: "internal", cause },
+  );
 }

@@ -39,7 +39,15 @@ function addAll(
       `Invalid handlers: ${prefix} is nested deeper than ${MAX_DEPTH}`,
     );
   }
-  for (const [key, value] of Object.entries(handlers)) {
+  const entries = Object.entries(handlers);
+  if (entries.length === 0 && hasMethods(handlers)) {
+    throw new TypeError(
+      `Invalid handlers: ${prefix || "an instance"} of class ` +
+        `${handlers.constructor.name} has no functions of its own, and ` +
+        "nothing inherited can be called: pass an object of functions",
+    );
+  }
+  for (const [key, value] of entries) {
     const name = prefix === "" ? key : `${prefix}.${key}`;
     if (isReserved(key)) {
       throw new TypeError(`Invalid handlers: the name ${name} is reserved`);
@@ -49,6 +57,13 @@ function addAll(
       throw new TypeError(`Invalid handlers: ${name} is there twice`);
     } else table.set(name, value as Handler);
   }
+}
+
+/** Whether a class gave it methods, which somebody expects to be served. */
+function hasMethods(handlers: object): boolean {
+  const prototype = Object.getPrototypeOf(handlers);
+  return prototype !== null && prototype !== Object.prototype &&
+    Object.getOwnPropertyNames(prototype).length > 1;
 }
 
 /** Calls that belong to the session or to a running call: a drain takes them. */

@@ -1,8 +1,10 @@
 // The options of a session with their defaults, checked once.
 
+import type { Session } from "./session.ts";
 import type { SessionOptions } from "./session_options.ts";
 import { ConnectionClosedError } from "../duplex.ts";
-import { checkInteger } from "../_async/check.ts";
+import { FrameError } from "../framing/mod.ts";
+import { checkFunction, checkInteger, describe } from "../_async/check.ts";
 import { checkTimeout } from "../_async/wait.ts";
 import { messagePackRpc } from "./message_pack_rpc.ts";
 
@@ -32,6 +34,8 @@ const TIMES = {
   stallTimeout: 30_000,
 } as const;
 
+const HOOKS = ["onError", "redactError", "credentials"] as const;
+
 /** Fills in the defaults; throws where a value is out of bounds. */
 export function checkOptions(options: SessionOptions): CheckedOptions {
   const checked: Record<string, unknown> = {
@@ -44,6 +48,10 @@ export function checkOptions(options: SessionOptions): CheckedOptions {
     describe: options.describe ?? true,
     onError: guard(options.onError ?? logError),
   };
+  checkProtocol(checked.protocol);
+  for (const name of HOOKS) {
+    if (options[name] !== undefined) checkFunction(name, options[name]);
+  }
   for (const [name, initial] of Object.entries(COUNTS)) {
     const value = options[name as keyof typeof COUNTS] ?? initial;
     const min = name === "maxQueuedCalls" || name === "maxCallbacks" ||
@@ -57,6 +65,16 @@ export function checkOptions(options: SessionOptions): CheckedOptions {
     checked[name] = checkTimeout(name, value);
   }
   return checked as unknown as CheckedOptions;
+}
+
+/** Throws for a name, or for `jsonRpc` where `jsonRpc()` is meant. */
+function checkProtocol(protocol: unknown): void {
+  if (typeof Object(protocol).createWire === "function") return;
+  throw new TypeError(
+    `Invalid protocol: expected one such as jsonRpc(), received ${
+      describe(protocol)
+    }`,
+  );
 }
 
 /** A hook that throws must not keep a connection from ending. */
@@ -73,7 +91,17 @@ function guard(
 }
 
 /** A peer that went away is no news for a server's log; the rest is. */
-function logError(error: unknown): void {
+function logError(error: unknown, session?: Session): void {
   if (error instanceof ConnectionClosedError) return;
-  console.error("Error in a connection:", error);
+  // What a peer sent is its fault: where this side noticed it tells nothing.
+  const shown = error instanceof FrameError ? String(error) : error;
+  console.error(`Error in a connection${peerName(session)}:`, shown);
+}
+
+function peerName(session: Session | undefined): string {
+  const { address, credentials } = session?.peer ?? {};
+  if (address === undefined) return "";
+  return credentials === undefined
+    ? ` with ${address}`
+    : ` with ${address} process ${credentials.pid} of user ${credentials.uid}`;
 }

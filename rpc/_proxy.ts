@@ -31,16 +31,18 @@ export function createClient<T>(
   session: Session,
   options?: CallOptions,
 ): Client<T> {
+  const show = () => `Client of ${session.peer.address ?? "a duplex"}`;
   const direct = directCalls.get(session)!;
   const controls: Record<PropertyKey, unknown> = {
     $session: session,
     $with: (more: CallOptions) =>
       createClient<T>(session, { ...options, ...more }),
     [Symbol.asyncDispose]: () => session.close(),
+    [Symbol.toPrimitive]: show,
   };
   const send: Send = (method, params) => direct.call(method, params, options);
   const methods = new Map<string, unknown>();
-  return new Proxy(Object.create(null), {
+  return new Proxy(shownAs(show), {
     get(_target, key) {
       if (typeof key === "symbol" || key.startsWith("$")) {
         if (key === "$notify") {
@@ -53,13 +55,22 @@ export function createClient<T>(
   }) as Client<T>;
 }
 
+/** What a log shows of a proxy: the runtime looks at its target. */
+function shownAs(text: () => string): object {
+  const show = { value: text };
+  return Object.create(null, {
+    [Symbol.for("Deno.customInspect")]: show,
+    [Symbol.for("nodejs.util.inspect.custom")]: show,
+  });
+}
+
 function createNotifier(
   direct: DirectCalls,
   options: CallOptions | undefined,
 ): unknown {
   const send: Send = (method, params) => direct.notify(method, params, options);
   const methods = new Map<string, unknown>();
-  return new Proxy(Object.create(null), {
+  return new Proxy(shownAs(() => "Notifier"), {
     get: (_target, key) => member(methods, send, "", key),
   });
 }
@@ -71,6 +82,8 @@ function member(
   prefix: string,
   key: PropertyKey,
 ): unknown {
+  // In a text it is no call of its `toString`.
+  if (key === Symbol.toPrimitive) return () => prefix.slice(0, -1);
   // With a `then`, `await` would take the client for a promise.
   if (typeof key !== "string" || key === "then") return undefined;
   let method = members.get(key);

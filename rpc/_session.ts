@@ -341,8 +341,10 @@ export class RpcSession implements Session, Link, WireEvents {
     const own = cause instanceof ConnectionClosedError &&
       cause.code === "closed";
     this.#stopAll(
-      cause instanceof Error && !(cause instanceof FrameError) &&
-        !(cause instanceof RpcError)
+      clean
+        ? ended(this.peer.address, cause)
+        : cause instanceof Error && !(cause instanceof FrameError) &&
+            !(cause instanceof RpcError)
         ? cause
         : new ConnectionClosedError("Cannot call: the connection broke", {
           code: "lost",
@@ -396,4 +398,15 @@ export class RpcSession implements Session, Link, WireEvents {
 function isMalformed(cause: unknown): boolean {
   return cause instanceof FrameError ||
     (cause instanceof RpcError && cause.code === "malformed");
+}
+
+/** What calls without an answer reject with when the peer ends in order. */
+function ended(
+  address: string | undefined,
+  cause: unknown,
+): ConnectionClosedError {
+  return new ConnectionClosedError(
+    `Cannot call: ${address ?? "the peer"} ended the connection`,
+    { code: "ended", cause },
+  );
 }

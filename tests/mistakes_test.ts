@@ -9,9 +9,11 @@ import {
   creditChannel,
   FrameDecoderStream,
   FrameEncoderStream,
+  lengthPrefixed,
   lines,
   listen,
   meter,
+  pipeline,
   reconnectingChannel,
   reliableChannel,
   reliableConnection,
@@ -19,6 +21,7 @@ import {
   reliableListener,
   serve,
   serveConnections,
+  spawn,
   tap,
 } from "../mod.ts";
 
@@ -170,4 +173,92 @@ Deno.test("retry goes on until the timeout, which says why the last try failed",
       "the last try: nothing listens there",
   );
   assertEquals(error.cause instanceof Deno.errors.ConnectionRefused, true);
+});
+
+Deno.test("serve refuses an instance whose methods could not be called", () => {
+  class Calculator {
+    add(a: number, b: number) {
+      return a + b;
+    }
+  }
+  assertThrows(
+    () => serve(streams(), new Calculator()),
+    TypeError,
+    "Invalid handlers: an instance of class Calculator has no functions of " +
+      "its own, and nothing inherited can be called: pass an object of functions",
+  );
+});
+
+Deno.test("protocols are objects, and hooks functions", () => {
+  assertThrows(
+    () => client(streams(), { protocol: wrong("json") }),
+    TypeError,
+    'Invalid protocol: expected one such as jsonRpc(), received "json"',
+  );
+  for (const name of ["onError", "redactError", "credentials"]) {
+    assertThrows(
+      () => client(streams(), wrong({ [name]: 5 })),
+      TypeError,
+      `Invalid ${name}: expected a function, received 5`,
+    );
+  }
+  assertThrows(
+    () => channel(streams(), { validate: wrong(5) }),
+    TypeError,
+    "Invalid validate option: expected { in, out }, received 5",
+  );
+});
+
+Deno.test("a peer that sends no frames is quoted", async () => {
+  const decoder = new FrameDecoderStream(lengthPrefixed());
+  const writer = decoder.writable.getWriter();
+  const reading = decoder.readable.getReader().read();
+  writer.write(new TextEncoder().encode("GET / HTTP/1.1")).catch(() => {});
+  writer.closed.catch(() => {});
+  await assertRejects(
+    () => reading,
+    Error,
+    "Cannot decode frame: length 1195725856 exceeds maxFrameLength 16777216, " +
+      'its bytes are the text "GET ": does the peer send frames at all?',
+  );
+});
+
+Deno.test("a client can be logged, and its methods shown in a text", async () => {
+  await using listener = await listen("tcp:127.0.0.1:0");
+  await using api = await client<{ fs: { read(): void } }>(listener.address);
+  assertEquals(Deno.inspect(api), `Client of ${listener.address}`);
+  assertEquals(`${api}`, `Client of ${listener.address}`);
+  assertEquals(`${api.fs.read}`, "fs.read");
+  (await listener.accept()).abort();
+});
+
+Deno.test("what a lost connection says names the listener and the cause", async () => {
+  const path = `${await Deno.makeTempDir()}/a.sock`;
+  await using listener = await listen(`unix:${path}`);
+  const connection = await connect(listener.address);
+  const accepted = await listener.accept();
+  await accepted.writable.getWriter().write(new Uint8Array(10));
+  connection.abort(); // over unread bytes: a reset
+  const error = await accepted.closed.catch((error) => error);
+  assertEquals(
+    String(error),
+    "ConnectionClosedError: Cannot read from a client of " +
+      `unix:${path}: the connection was lost (Connection reset by peer ` +
+      "(os error 104))",
+  );
+  await Deno.remove(path.replace("/a.sock", ""), { recursive: true });
+});
+
+Deno.test("spawn and pipeline say how a command line is written", () => {
+  assertThrows(
+    () => spawn(wrong("ls -l")),
+    TypeError,
+    'Invalid command: expected an array of strings, received "ls -l", ' +
+      'write ["ls", "-l"]',
+  );
+  assertThrows(
+    () => pipeline(wrong("ls -l")),
+    TypeError,
+    'received "ls -l", write ["ls", "-l"]',
+  );
 });

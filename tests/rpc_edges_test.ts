@@ -433,3 +433,13 @@ Deno.test("a close during calls rejects them, and later ones, and ends the handl
   assertEquals(api.$session.openStreams, 0);
   assertEquals(api.$session.liveCallbacks, 0);
 });
+
+Deno.test("a result that can't be sent is told with the reason", async () => {
+  await using place = await connected({ deep: () => [() => 1] });
+  await assertRejects(
+    async () => await place.api.deep(),
+    RpcError,
+    "Cannot answer deep: the result can't be sent, MessagePack has no form " +
+      "for a function",
+  );
+});
