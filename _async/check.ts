@@ -97,7 +97,10 @@ export function describe(value: unknown): string {
     return JSON.stringify(shown);
   }
   if (Array.isArray(value)) return `an array of ${value.length}`;
-  if (typeof value === "function") return `function ${value.name}`.trimEnd();
+  if (typeof value === "function") {
+    const kind = /^class\b/.test(String(value)) ? "class" : "function";
+    return `${kind} ${value.name || "without a name"}`;
+  }
   if (value instanceof Promise) return "a promise: await it first";
   if (typeof value === "object" && value !== null) {
     return Object.prototype.toString.call(value);

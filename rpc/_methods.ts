@@ -42,8 +42,8 @@ function addAll(
   const entries = Object.entries(handlers);
   if (entries.length === 0 && hasMethods(handlers)) {
     throw new TypeError(
-      `Invalid handlers: ${prefix || "an instance"} of class ` +
-        `${handlers.constructor.name} has no functions of its own, and ` +
+      `Invalid handlers: ${prefix || "an instance"} of ` +
+        `${describe(handlers.constructor)} has no functions of its own, and ` +
         "nothing inherited can be called: pass an object of functions",
     );
   }

@@ -57,10 +57,8 @@ export function createClient<T>(
 
 /** What a log shows of a proxy: the runtime looks at its target. */
 function shownAs(text: () => string): object {
-  const show = { value: text };
   return Object.create(null, {
-    [Symbol.for("Deno.customInspect")]: show,
-    [Symbol.for("nodejs.util.inspect.custom")]: show,
+    [Symbol.for("nodejs.util.inspect.custom")]: { value: text },
   });
 }
 

@@ -239,7 +239,8 @@ Deno.test("what a lost connection says names the listener and the cause", async 
   const accepted = await listener.accept();
   await accepted.writable.getWriter().write(new Uint8Array(10));
   connection.abort(); // over unread bytes: a reset
-  const error = await accepted.closed.catch((error) => error);
+  const error = await accepted.readable.getReader().read()
+    .catch((error) => error);
   assertEquals(
     String(error),
     "ConnectionClosedError: Cannot read from a client of " +
