@@ -39,6 +39,9 @@ export interface AddressServer extends Server {
  * {@linkcode Listener} or {@linkcode Duplex} is served as `serve` of
  * `@sluice/ipc/rpc` does: then the server is there at once, without a promise.
  *
+ * With `stdio:`, the one peer is the program that started this one, as
+ * `client("exec:deno run worker.ts")` does, and the server is closed with it.
+ *
  * Handlers know who calls: over `unix:` and `shm:` their context's
  * `peer.credentials` are what the kernel tells, unless `credentials` is set.
  *
@@ -114,6 +117,17 @@ async function serveAt<T extends Handlers<T>>(
   options: ServeOptions,
 ): Promise<AddressServer> {
   options.signal?.throwIfAborted();
+  if (String(address) === "stdio:") { // the program that started this one
+    const { idleTimeout, closeTimeout, highWaterMark, timeouts } =
+      listenOptions ?? {};
+    const parent = await connect(address, {
+      idleTimeout,
+      closeTimeout,
+      highWaterMark,
+      timeouts,
+    });
+    return serveOn(parent, handlers, options) as AddressServer;
+  }
   const listener = await listen(address, listenOptions);
   try {
     return serveOn(listener, handlers, options) as AddressServer;

@@ -511,7 +511,9 @@ export class ByteConnection implements Connection {
 }
 
 function why(cause: unknown): string {
-  return cause instanceof Error ? ` (${cause.message})` : "";
+  if (!(cause instanceof Error)) return "";
+  const { command } = cause as { command?: string }; // known: the address has it
+  return ` (${cause.message.replace(`Cannot read from ${command}: `, "")})`;
 }
 
 function closedHere(remote: string): ConnectionClosedError {

@@ -157,3 +157,28 @@ Deno.test("the root exports all of rpc", () => {
     }
   }
 });
+
+Deno.test("serve takes stdio: in a program that client starts with exec:", async () => {
+  type Worker = {
+    add(a: number, b: number): number;
+    exit(code: number): never;
+  };
+  const script = new URL("peers/rpc_stdio.ts", import.meta.url).pathname;
+  const address = `exec:"${Deno.execPath()}" run "${script}"`;
+  const connection = await connect(address, { exec: { stderr: "piped" } });
+  const { stderr } = connection as unknown as { stderr: ReadableStream };
+  const worker = client<Worker>(connection);
+  assertEquals(await worker.add(20, 22), 42);
+  await worker.$session.close();
+  assertEquals(
+    await new Response(stderr as BodyInit).text(),
+    "adding\nbye from stdio:\n",
+  );
+
+  await using dying = await client<Worker>(address);
+  const error = await assertRejects(() => dying.exit(3), Error);
+  assertStringIncludes(
+    error.message,
+    "the connection was lost (it exited with code 3)",
+  );
+});
