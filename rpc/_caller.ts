@@ -166,7 +166,7 @@ export class Caller {
     signal?.addEventListener("abort", onAbort, { once: true });
     const timer = timeout > MAX_TIMER
       ? undefined
-      : setTimeout(() => this.#giveUp(id, tooLate(pending)), timeout);
+      : setTimeout(() => this.#giveUp(id, tooLate(pending), true), timeout);
     pending.clear = () => {
       if (timer !== undefined) clearTimeout(timer);
       signal?.removeEventListener("abort", onAbort);
@@ -174,21 +174,27 @@ export class Caller {
   }
 
   /** Stops waiting, and tells the peer. */
-  #giveUp(id: number, reason: unknown): void {
+  #giveUp(id: number, reason: unknown, own: boolean = false): void {
     const passed = this.#pending.get(id)?.passed;
-    if (!this.#fail(id, reason)) return;
+    if (!this.#fail(id, reason, false, own)) return;
     const message = this.#link.wire.cancel(id);
     if (message !== undefined) this.#link.post(message);
     for (const stream of passed?.streams ?? []) stream.stop();
   }
 
   /** Rejects; false where the call is over already. */
-  #fail(id: CallId, error: unknown, unsent: boolean = false): boolean {
+  #fail(
+    id: CallId,
+    error: unknown,
+    unsent: boolean = false,
+    own: boolean = false,
+  ): boolean {
     const pending = this.#take(id);
     if (pending === undefined) return false;
     if (unsent) this.#parcel.takeBack(pending.passed);
     pending.stream?.stream.cancel(error);
-    pending.reject(error);
+    if (own) pending.fail(error as Error);
+    else pending.reject(error);
     return true;
   }
 
@@ -253,7 +259,7 @@ export class Caller {
     if (pending === undefined) return this.#checkId(id);
     const error = fromWireError(value);
     pending.stream?.stream.cancel(error);
-    pending.reject(
+    pending.fail(
       error.code === "deadline-exceeded" && pending.timeout !== Infinity
         ? tooLate(pending)
         : error,

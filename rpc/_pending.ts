@@ -50,7 +50,23 @@ export class Pending {
     this.resolve = settleNext;
     this.reject = rejectNext;
   }
+
+  /**
+   * Rejects with an error of this call alone. Made where the answer was read,
+   * its stack would tell nothing: made again where the rejection is on its way
+   * to who awaits it, it leads to the line of the call.
+   */
+  fail(error: Error): void {
+    const retrace = () => {
+      Error.captureStackTrace?.(error, retrace);
+      throw error;
+    };
+    // Two turns: by then the promise of the call listens to this one.
+    this.resolve(Promise.resolve().then(nothing).then(retrace));
+  }
 }
+
+const nothing = () => {};
 
 /**
  * Ids count up, so an array indexed by their low bits does without hashing and

@@ -1,6 +1,6 @@
 // Races and odd ends: what happens between two events that belong together.
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ConnectionClosedError } from "../duplex.ts";
 import { channel } from "../framing/mod.ts";
 import {
@@ -442,4 +442,24 @@ Deno.test("a result that can't be sent is told with the reason", async () => {
     "Cannot answer deep: the result can't be sent, MessagePack has no form " +
       "for a function",
   );
+});
+
+Deno.test("the stack of a call that failed leads to who called", async () => {
+  await using place = await connected({
+    fail() {
+      throw new RangeError("no");
+    },
+    never: () => new Promise<never>(() => {}),
+  });
+  const { api } = place;
+  async function whoCalled() {
+    await api.fail();
+  }
+  async function whoWaited() {
+    await api.$with({ timeout: 5 }).never();
+  }
+  const failed = await assertRejects(whoCalled, RpcError, "no");
+  assertMatch(failed.stack!, /^RpcError: no\n +at async whoCalled/);
+  const late = await assertRejects(whoWaited, DOMException);
+  assertMatch(late.stack!, /timed out after 5 ms[^]*at async whoWaited/);
 });
