@@ -9,6 +9,7 @@ import {
   type Client,
   client as clientOf,
   type ClientOptions,
+  type Context,
   type Handlers,
   serve as serveOn,
   type ServeOptions,
@@ -79,7 +80,7 @@ export interface AddressServer extends Server {
  */
 export function serve<T extends Handlers<T>>(
   address: string | URL,
-  handlers: T,
+  handlers: T & ThisType<Context>,
   options?: ServeAddressOptions,
 ): Promise<AddressServer>;
 /**
@@ -95,12 +96,12 @@ export function serve<T extends Handlers<T>>(
  */
 export function serve<T extends Handlers<T>>(
   target: Listener | Duplex,
-  handlers: T,
+  handlers: T & ThisType<Context>,
   options?: ServeOptions,
 ): Server;
 export function serve<T extends Handlers<T>>(
   target: string | URL | Listener | Duplex,
-  handlers: T,
+  handlers: T & ThisType<Context>,
   options: ServeAddressOptions = {},
 ): Server | Promise<AddressServer> {
   const { listen: listenOptions, ...rest } = options;

@@ -1,5 +1,6 @@
 import type { Duplex } from "../duplex.ts";
 import { checkDuplex } from "../_async/check.ts";
+import type { Context } from "./context.ts";
 import type { Client, Session } from "./session.ts";
 import type { SessionOptions } from "./session_options.ts";
 import { checkOptions } from "./_options.ts";
@@ -9,7 +10,7 @@ import { RpcSession } from "./_session.ts";
 /** Options of {@linkcode client} and {@linkcode createSession}. */
 export interface ClientOptions extends SessionOptions {
   /** What the peer may call on this side of the same connection. */
-  handlers?: object;
+  handlers?: object & ThisType<Context>;
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Connection, Duplex, Listener, WaitOptions } from "../duplex.ts";
+import type { Context } from "./context.ts";
 import type { Handlers } from "./types.ts";
 import type { Session } from "./session.ts";
 import type { SessionOptions } from "./session_options.ts";
@@ -84,7 +85,7 @@ export interface Server extends AsyncDisposable {
  */
 export function serve<T extends Handlers<T>>(
   target: Listener | Duplex,
-  handlers: T,
+  handlers: T & ThisType<Context>,
   options: ServeOptions = {},
 ): Server {
   return new RpcServer(target, handlers, options);

@@ -5,6 +5,7 @@ import { assertType, type IsExact } from "@std/testing/types";
 import {
   type ArgumentsSchema,
   type Client,
+  client,
   type Context,
   type RemoteStream,
   serve,
@@ -169,4 +170,22 @@ Deno.test("serve refuses at compile time and run time what no one could call", (
     "Invalid handlers: the name then is reserved",
     "Invalid handlers: the name constructor is reserved",
   ]);
+});
+
+Deno.test("handlers written in the call of serve know their context", async () => {
+  const [near, far] = duplexPair();
+  await using _server = serve(far, {
+    method() {
+      assertType<IsExact<typeof this, Context>>(true);
+      return this.method;
+    },
+    wrong() {
+      // @ts-expect-error `this` is the context, and has no other handlers
+      return this.other === undefined;
+    },
+    other: () => 1,
+  });
+  await using api = client<{ method(): string; wrong(): boolean }>(near);
+  assertEquals(await api.method(), "method");
+  assertEquals(await api.wrong(), true);
 });
