@@ -73,7 +73,8 @@ export function isControl(method: string): boolean {
 
 /** `$/name` is free: language servers use it. */
 function isReserved(key: string): boolean {
-  return key === "then" || key === "constructor" || key === "__proto__" ||
+  return key === "then" || key === "toJSON" || key === "constructor" ||
+    key === "__proto__" ||
     key === "" || (key.startsWith("$") && !key.startsWith("$/"));
 }
 

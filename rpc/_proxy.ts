@@ -82,8 +82,11 @@ function member(
 ): unknown {
   // In a text it is no call of its `toString`.
   if (key === Symbol.toPrimitive) return () => prefix.slice(0, -1);
-  // With a `then`, `await` would take the client for a promise.
-  if (typeof key !== "string" || key === "then") return undefined;
+  // With a `then`, `await` would take the client for a promise; with a `toJSON`,
+  // a logger that writes JSON would call it at the peer.
+  if (typeof key !== "string" || key === "then" || key === "toJSON") {
+    return undefined;
+  }
   let method = members.get(key);
   if (method !== undefined) return method;
   const name = prefix + key;

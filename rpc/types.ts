@@ -5,7 +5,12 @@ import type { RemoteStream } from "./remote_stream.ts";
 export type AnyFunction = (this: any, ...args: any[]) => any;
 
 /** Names that no handler can have. `$/name` is free: language servers use it. */
-export type ReservedName = "then" | "constructor" | "__proto__" | `$${string}`;
+export type ReservedName =
+  | "then"
+  | "toJSON"
+  | "constructor"
+  | "__proto__"
+  | `$${string}`;
 
 /** `K` where a handler can have that name, else `never`. */
 export type HandlerName<K> = K extends `$/${string}` ? K

@@ -229,6 +229,7 @@ Deno.test("a client can be logged, and its methods shown in a text", async () =>
   assertEquals(Deno.inspect(api), `Client of ${listener.address}`);
   assertEquals(`${api}`, `Client of ${listener.address}`);
   assertEquals(`${api.fs.read}`, "fs.read");
+  assertEquals(JSON.stringify({ api, read: api.fs.read }), '{"api":{}}');
   (await listener.accept()).abort();
 });
 
