@@ -4,6 +4,7 @@ import {
   type ConnectOptions,
   listen,
   type ListenOptions,
+  schemes,
 } from "./address.ts";
 import {
   type Client,
@@ -117,6 +118,7 @@ async function serveAt<T extends Handlers<T>>(
   listenOptions: ListenOptions | undefined,
   options: ServeOptions,
 ): Promise<AddressServer> {
+  checkPlaces(options, "listen");
   options.signal?.throwIfAborted();
   if (String(address) === "stdio:") { // the program that started this one
     const { idleTimeout, closeTimeout, highWaterMark, timeouts } =
@@ -201,12 +203,24 @@ async function clientAt<T>(
   connectOptions: ConnectOptions | undefined,
   options: ClientOptions,
 ): Promise<Client<T>> {
+  checkPlaces(options, "connect");
   const connection = await connect(address, connectOptions);
   try {
     return clientOf<T>(connection, options);
   } catch (error) {
     connection.abort();
     throw error;
+  }
+}
+
+/** Throws for an option of a transport that would be passed over in silence. */
+function checkPlaces(options: object, place: "connect" | "listen"): void {
+  for (const name of ["retry", ...schemes()]) {
+    if (name in options) {
+      throw new TypeError(
+        `Invalid options: ${name} goes into ${place}: { ${name}: ... }`,
+      );
+    }
   }
 }
 

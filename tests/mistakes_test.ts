@@ -264,3 +264,16 @@ Deno.test("spawn and pipeline say how a command line is written", () => {
     'received "ls -l", write ["ls", "-l"]',
   );
 });
+
+Deno.test("client and serve say where an option of the transport goes", async () => {
+  await assertRejects(
+    () => client("tcp:127.0.0.1:1", wrong({ retry: true })),
+    TypeError,
+    "Invalid options: retry goes into connect: { retry: ... }",
+  );
+  await assertRejects(
+    () => serve("tls:127.0.0.1:0", {}, wrong({ tls: {} })),
+    TypeError,
+    "Invalid options: tls goes into listen: { tls: ... }",
+  );
+});
