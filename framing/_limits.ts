@@ -39,12 +39,15 @@ export function checkLength(
 function asText(length: number): string {
   if (length < 2 ** 24 || length >= 2 ** 32) return "";
   const bytes = [24, 16, 8, 0].map((shift) => (length >>> shift) & 0xff);
+  const text = String.fromCharCode(...bytes);
+  // The magic of a rendezvous of shared memory: see docs/shm-layout.md.
+  if (text === "SLCN") return ", the peer listens on shm:, connect to that";
   const isText = bytes.every((byte) =>
     byte >= 0x20 && byte < 0x7f || byte === 10 || byte === 13
   );
   return isText
     ? `, its bytes are the text ${
-      JSON.stringify(String.fromCharCode(...bytes))
+      JSON.stringify(text)
     }: does the peer send frames at all?`
     : "";
 }

@@ -56,7 +56,10 @@ export async function receiveSegment(
 ): Promise<RingIo> {
   const what = `Cannot connect to ${socket.remote}`;
   const fd = numberOf(socket, what);
-  const memory = SharedMemory.fromDescriptor(await receive(fd, what, signal));
+  const descriptor = await receive(fd, what, signal).catch((error) => {
+    throw silent(error);
+  });
+  const memory = SharedMemory.fromDescriptor(descriptor);
   let doorbell: Doorbell | undefined;
   try {
     const inbound = attachRing(memory, 0);
@@ -138,4 +141,15 @@ function numberOf(socket: Connection, what: string): number {
     );
   }
   return descriptor.fd;
+}
+
+/** Who accepted and then said nothing as a rule waits for a request itself. */
+function silent(error: unknown): unknown {
+  return error instanceof DOMException && error.name === "TimeoutError"
+    ? new DOMException(
+      `${error.message}, no memory came: does the server listen on shm: or on ` +
+        "unix:?",
+      "TimeoutError",
+    )
+    : error;
 }

@@ -24,6 +24,8 @@ import {
   spawn,
   tap,
 } from "../mod.ts";
+import { noShm } from "./_shm.ts";
+import { temporaryDirectory } from "./_tools.ts";
 
 const streams = () => new TransformStream<Uint8Array, Uint8Array>();
 // deno-lint-ignore no-explicit-any -- what JavaScript lets through
@@ -276,4 +278,29 @@ Deno.test("client and serve say where an option of the transport goes", async ()
     TypeError,
     "Invalid options: tls goes into listen: { tls: ... }",
   );
+});
+
+Deno.test({
+  name: "shm: at one side and unix: at the other says so",
+  ignore: noShm,
+  async fn() {
+    await using directory = await temporaryDirectory();
+    const unix = `unix:${directory.path}/unix`;
+    const shm = `shm:${directory.path}/shm`;
+    await using _unix = await serve(unix, {});
+    await using _shm = await serve(shm, {}, { onError() {} });
+    await assertRejects(
+      () => connect(unix.replace("unix:", "shm:"), { timeout: 50 }),
+      DOMException,
+      "timed out after 50 ms, no memory came: does the server listen on shm: " +
+        "or on unix:?",
+    );
+    const wrong = channel(await connect(shm.replace("shm:", "unix:")));
+    await assertRejects(
+      () => wrong.receive({ timeout: 5_000 }),
+      Error,
+      "the peer listens on shm:, connect to that",
+    );
+    wrong.abort();
+  },
 });
