@@ -175,6 +175,13 @@ export function choose(needs: Needs = {}): Choice {
   checkAboveZero("messageSize", messageSize);
   checkAboveZero("rate", rate);
   checkAboveZero("roundTrip", roundTrip);
+  if (measured !== undefined && !Array.isArray(measured?.measured)) {
+    throw new TypeError(
+      `Invalid measured: expected what measure() gave, received ${
+        describe(measured)
+      }`,
+    );
+  }
 
   const reasons: string[] = [];
   const out = new Map<string, string>();

@@ -8,7 +8,7 @@ import {
 import { within } from "../_async/wait.ts";
 import { ProtocolError } from "./delivery_error.ts";
 import { Greeter } from "./_greeter.ts";
-import { Reconnector } from "./_reconnector.ts";
+import { noConnection, Reconnector } from "./_reconnector.ts";
 import type { Connector, ReliableChannelOptions } from "./reliable_types.ts";
 import { Session } from "./_session.ts";
 import {
@@ -167,8 +167,5 @@ function toLoss(error: unknown): unknown {
   ) {
     return error;
   }
-  return new ConnectionClosedError(
-    "Cannot use the channel: there is no connection, and no more tries",
-    { code: "lost", cause: error },
-  );
+  return noConnection(error);
 }

@@ -10,7 +10,7 @@ import { deadline, within } from "../_async/wait.ts";
 import { closedHere, endedByPeer } from "../framing/_channel_errors.ts";
 import { type Channel, channel, FrameError } from "../framing/mod.ts";
 import { ChannelSeries } from "./_channel_series.ts";
-import { Reconnector } from "./_reconnector.ts";
+import { noConnection, Reconnector } from "./_reconnector.ts";
 import type {
   ReconnectingChannel,
   ReconnectingChannelOptions,
@@ -59,13 +59,7 @@ export class ReconnectingClient<In, Out>
       timeout: this.#timeouts.connect,
       use: (duplex, signal, attempts) => this.#use(duplex, signal, attempts),
       onFailed: (error) => this.#report(error, 0),
-      onGiveUp: (error) =>
-        this.abort(
-          new ConnectionClosedError(
-            "Cannot use the channel: there is no connection, and no more tries",
-            { code: "lost", cause: error },
-          ),
-        ),
+      onGiveUp: (error) => this.abort(noConnection(error)),
     });
     const onAbort = () => this.abort(signal?.reason);
     if (signal?.aborted) {

@@ -1,6 +1,10 @@
 // The loop that keeps a connection there.
 
-import type { Connection, Duplex } from "../duplex.ts";
+import {
+  type Connection,
+  ConnectionClosedError,
+  type Duplex,
+} from "../duplex.ts";
 import { resolveRetry, retryDelay } from "../_async/retry.ts";
 import { deadline, sleep, within } from "../_async/wait.ts";
 import { ProtocolError } from "./delivery_error.ts";
@@ -125,4 +129,13 @@ function isTransient(error: unknown): boolean {
     return !["desynchronised", "version", "refused"].includes(error.code);
   }
   return !(error instanceof Error && FINAL.has(error.name));
+}
+
+/** The end of a channel that stops trying: it says why the last try failed. */
+export function noConnection(error: unknown): ConnectionClosedError {
+  const why = error instanceof Error ? error.message : String(error);
+  return new ConnectionClosedError(
+    `Cannot use the channel: there is no connection, and no more tries: ${why}`,
+    { code: "lost", cause: error },
+  );
 }

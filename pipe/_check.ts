@@ -1,6 +1,6 @@
 // The options of a pipeline, checked and with their defaults.
 
-import { checkInteger, checkOneOf } from "../_async/check.ts";
+import { checkInteger, checkOneOf, describe } from "../_async/check.ts";
 import { checkTimeout } from "../_async/wait.ts";
 import { checkInput } from "./_source.ts";
 import type { CommandOptions, PipelineOptions } from "./options.ts";
@@ -74,6 +74,15 @@ export function checkCommandOptions(options: CommandOptions): void {
   }
   if (options.maxStderr !== undefined) {
     checkInteger("maxStderr", options.maxStderr, 0);
+  }
+  for (const [name, value] of Object.entries(options.env ?? {})) {
+    if (typeof value !== "string") {
+      throw new TypeError(
+        `Invalid env: expected ${name} to be a string, received ${
+          describe(value)
+        }`,
+      );
+    }
   }
   for (const code of options.successCodes ?? []) {
     checkInteger("successCodes", code, 0, 2 ** 32 - 1);

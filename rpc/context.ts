@@ -1,4 +1,5 @@
 import type { Duplex } from "../duplex.ts";
+import { checkFunction } from "../_async/check.ts";
 import type { Metadata } from "./call_options.ts";
 import type { Peer } from "./peer.ts";
 import type { Client, Session } from "./session.ts";
@@ -53,6 +54,7 @@ export interface Context {
 export function withContext<A extends unknown[], R>(
   handler: (context: Context, ...args: A) => R,
 ): (this: Context, ...args: A) => R {
+  checkFunction("handler", handler);
   return function (this: Context, ...args: A): R {
     return handler(this, ...args);
   };

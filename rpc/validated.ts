@@ -1,4 +1,5 @@
 import type { Context } from "./context.ts";
+import { checkFunction, describe } from "../_async/check.ts";
 import { RpcError } from "./errors.ts";
 
 /**
@@ -76,6 +77,14 @@ export function validated<I extends unknown[], O extends unknown[], R>(
   schema: ArgumentsSchema<I, O>,
   handler: (this: Context, ...args: O) => R,
 ): (this: Context, ...args: I) => Promise<Awaited<R>> {
+  if (typeof Object(schema)["~standard"]?.validate !== "function") {
+    throw new TypeError(
+      `Invalid schema: expected a Standard Schema, received ${
+        describe(schema)
+      }`,
+    );
+  }
+  checkFunction("handler", handler);
   return async function (this: Context, ...args: I): Promise<Awaited<R>> {
     const result = await schema["~standard"].validate(args);
     if (result.issues === undefined) {

@@ -1,7 +1,7 @@
 // The head of every small structure: magic, version written last, parameters.
 
 import type { SharedMemory } from "./shared_memory.ts";
-import { locate } from "./_ring_layout.ts";
+import { locate, showMagic } from "./_ring_layout.ts";
 
 const VERSION = 1;
 
@@ -60,8 +60,8 @@ export function openBlock(
   }
   if (seen !== magic || version !== VERSION) {
     throw new Deno.errors.InvalidData(
-      `${what}: expected magic ${magic} and version ${VERSION}, ` +
-        `received ${seen} and ${version}`,
+      `${what}: expected magic ${showMagic(magic)} and version ${VERSION}, ` +
+        `received ${showMagic(seen)} and ${version}`,
     );
   }
   const length = lengthOf(parameter);

@@ -24,7 +24,7 @@
 // the very line that brings the payload. So 8 bytes always stay free.
 
 import type { SharedMemory } from "./shared_memory.ts";
-import { checkInteger } from "../_async/check.ts";
+import { checkInteger, describe } from "../_async/check.ts";
 import { HEADER_SIZE } from "./_header.ts";
 
 export const RING_HEADER = 512;
@@ -119,6 +119,12 @@ export function formatRing(
   return parts;
 }
 
+/** A magic as it is in memory, such as `"SLRG"`. */
+export function showMagic(magic: number): string {
+  const bytes = [0, 8, 16, 24].map((shift) => (magic >>> shift) & 0xff);
+  return describe(String.fromCharCode(...bytes));
+}
+
 /** Checks the ring that another process wrote. Reads each field once. */
 export function attachRing(memory: SharedMemory, offset: number): RingParts {
   const what = "Cannot open ring";
@@ -131,8 +137,8 @@ export function attachRing(memory: SharedMemory, offset: number): RingParts {
   }
   if (magic !== MAGIC || version !== RING_VERSION) {
     throw new Deno.errors.InvalidData(
-      `${what}: expected magic ${MAGIC} and version ${RING_VERSION}, ` +
-        `received ${magic} and ${version}`,
+      `${what}: expected magic ${showMagic(MAGIC)} and version ` +
+        `${RING_VERSION}, received ${showMagic(magic)} and ${version}`,
     );
   }
   if (

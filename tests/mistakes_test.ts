@@ -3,6 +3,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   channel,
+  choose,
   client,
   connect,
   createPool,
@@ -23,6 +24,8 @@ import {
   serveConnections,
   spawn,
   tap,
+  validated,
+  withContext,
 } from "../mod.ts";
 import { noShm } from "./_shm.ts";
 import { temporaryDirectory } from "./_tools.ts";
@@ -303,4 +306,47 @@ Deno.test({
     );
     wrong.abort();
   },
+});
+
+Deno.test("a channel that stops trying says why the last try failed", async () => {
+  const options = { reconnect: { retries: 1, minDelay: 1 } };
+  const refused = () => connect("tcp:127.0.0.1:1");
+  const slip = () => {
+    throw new TypeError("no such variable");
+  };
+  await using jobs = reliableChannel<unknown, number>(refused, options);
+  await assertRejects(
+    () => jobs.send(1),
+    Error,
+    "no more tries: Cannot connect to tcp:127.0.0.1:1: nothing listens there",
+  );
+  await using news = reconnectingChannel<unknown, number>(slip, options);
+  await assertRejects(
+    () => news.receive(),
+    Error,
+    "no more tries: no such variable",
+  );
+});
+
+Deno.test("schemas, handlers, figures and variables are checked at once", () => {
+  assertThrows(
+    () => validated(wrong({}), () => {}),
+    TypeError,
+    "Invalid schema: expected a Standard Schema, received [object Object]",
+  );
+  assertThrows(
+    () => withContext(wrong(5)),
+    TypeError,
+    "Invalid handler: expected a function, received 5",
+  );
+  assertThrows(
+    () => choose({ measured: wrong({}) }),
+    TypeError,
+    "Invalid measured: expected what measure() gave, received [object Object]",
+  );
+  assertThrows(
+    () => spawn(["true"], { env: { LEVEL: wrong(1) } }),
+    TypeError,
+    "Invalid env: expected LEVEL to be a string, received 1",
+  );
 });

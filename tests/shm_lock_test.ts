@@ -125,7 +125,7 @@ Deno.test(
     assertThrows(
       () => SharedSemaphore.open(memory),
       Deno.errors.InvalidData,
-      "expected magic",
+      'expected magic "SLSE" and version 1, received "SLMX" and 1',
     );
     assertThrows(
       () => SharedMutex.open(memory, { offset: 512 }),
