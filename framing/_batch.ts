@@ -9,6 +9,9 @@ const FIRST_LENGTH = 4 * 1024;
 /** From here on, a payload goes by itself rather than through a copy. */
 const LARGE = 16 * 1024;
 
+/** Up to here, a loop takes less time than a view to copy from. */
+const COPIED_BY_HAND = 64;
+
 const EMPTY = new Uint8Array(0);
 
 /**
@@ -79,10 +82,36 @@ export class FrameBatch {
     this.#format.writeHeader(this.#buffer, this.#end, length);
     this.#buffer.set(payload, this.#end + header);
     this.#end += header + length;
-    if (this.#trailer.length > 0) {
-      this.#buffer.set(this.#trailer, this.#end);
-      this.#end += this.#trailer.length;
+    this.#addTrailer();
+  }
+
+  /**
+   * Checks and adds a frame of the first `length` of `bytes`, which are copied.
+   * The format has no `checkPayload`.
+   */
+  addSmall(bytes: Uint8Array, length: number): void {
+    const { maxFrameLength, minFrameLength } = this.#limits;
+    if (length > maxFrameLength || length < minFrameLength) {
+      checkLength("encode", length, this.#limits);
     }
+    const header = this.#format.headerLength(length);
+    this.#reserve(header + length + this.#trailer.length);
+    this.#format.writeHeader(this.#buffer, this.#end, length);
+    const from = this.#end + header;
+    if (length > COPIED_BY_HAND) {
+      this.#buffer.set(bytes.subarray(0, length), from);
+    } else {
+      const buffer = this.#buffer;
+      for (let i = 0; i < length; i++) buffer[from + i] = bytes[i];
+    }
+    this.#end = from + length;
+    this.#addTrailer();
+  }
+
+  #addTrailer(): void {
+    if (this.#trailer.length === 0) return;
+    this.#buffer.set(this.#trailer, this.#end);
+    this.#end += this.#trailer.length;
   }
 
   /** Emits what was added. */

@@ -17,12 +17,14 @@ import { lengthPrefixed } from "./length_prefixed.ts";
 import { resolveLimits } from "./_limits.ts";
 import { msgpack } from "./msgpack_codec.ts";
 import { Outbox, type Ownership } from "./_outbox.ts";
+import { asRangeCodec, type RangeCodec } from "./_range_codec.ts";
 import { type Check, createCheck } from "./_validate.ts";
 
 const HIGH_WATER_MARK = 128 * 1024;
 const PARTIAL_FRAME_TIMEOUT = 30_000;
 const CLOSE_TIMEOUT = 5_000;
 const NO_OPTIONS: WaitOptions = {};
+const DONE = Promise.resolve();
 
 /** The {@linkcode Channel} over any duplex. */
 export class DuplexChannel<In, Out> implements Channel<In, Out> {
@@ -32,6 +34,8 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
   #reader: ReadableStreamDefaultReader<Uint8Array>;
   #writer: WritableStreamDefaultWriter<Uint8Array>;
   #codec: Codec<unknown>;
+  /** The same codec, where it can write small messages the short way. */
+  #smallCodec: RangeCodec | undefined;
   #ownership: Ownership;
   #inbox: Inbox<In>;
   #outbox: Outbox;
@@ -89,6 +93,9 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
       : this.#codec.borrows
       ? "borrowed"
       : "owned";
+    if (format.checkPayload === undefined) {
+      this.#smallCodec = asRangeCodec(this.#codec);
+    }
     const decoder = format.createDecoder(limits);
 
     this.closed = this.#done.promise;
@@ -148,6 +155,12 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
     if (this.#outbox.end !== undefined) throw this.#outbox.end;
     options = withDefault(options, this.#sendTimeout);
     if (options?.signal?.aborted) throw options.signal.reason;
+    if (this.#smallCodec !== undefined) {
+      const length = this.#smallCodec.encodeSmall(message);
+      if (
+        length >= 0 && this.#outbox.trySendSmall(this.#smallCodec.small, length)
+      ) return DONE;
+    }
     const payload = this.#encode(message);
     return this.#outbox.send(payload, this.#ownership, options);
   }
@@ -180,6 +193,12 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
       }
     }
     if (this.#checks !== undefined) return false; // earlier ones come first
+    if (this.#smallCodec !== undefined) {
+      const length = this.#smallCodec.encodeSmall(checked);
+      if (length >= 0) {
+        return this.#outbox.trySendSmall(this.#smallCodec.small, length);
+      }
+    }
     const payload = this.#encode(checked);
     return this.#outbox.trySend(payload, this.#ownership);
   }
@@ -190,6 +209,11 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
     } catch (error) {
       throw invalidMessage("encode", error);
     }
+  }
+
+  /** Writes what was sent now, rather than when the turn is over. */
+  flushNow(): void {
+    this.#outbox.flushNow();
   }
 
   receive(options?: WaitOptions): Promise<In> {

@@ -3,6 +3,7 @@
 import type { RawSource } from "../_async/raw_io.ts";
 import type { FrameDecoder } from "./format.ts";
 import { HeaderDecoder } from "./_header_decoder.ts";
+import type { EmitRange } from "./_range_codec.ts";
 
 /** Bytes that come, and the frames in them. */
 export interface FrameSource {
@@ -11,7 +12,7 @@ export interface FrameSource {
   /** Waits for bytes; `false` at the end. */
   read(): Promise<boolean>;
   /** Emits the frames that are whole with what was read. */
-  decode(emit: (frame: Uint8Array) => void): void;
+  decode(emit: EmitRange): void;
 }
 
 /** Reads chunks of any stream. */
@@ -39,10 +40,10 @@ export class StreamSource implements FrameSource {
     });
   }
 
-  decode(emit: (frame: Uint8Array) => void): void {
+  decode(emit: EmitRange): void {
     const chunk = this.#chunk!;
     this.#chunk = undefined; // an idle channel keeps nothing alive
-    this.#decoder.push(chunk, emit);
+    this.#decoder.push(chunk, (frame) => emit(frame, 0, frame.length));
   }
 }
 
@@ -110,7 +111,7 @@ export class BufferSource implements FrameSource {
     });
   }
 
-  decode(emit: (frame: Uint8Array) => void): void {
+  decode(emit: EmitRange): void {
     if (this.#inPlace !== undefined) {
       this.#start = this.#inPlace.decodeInPlace(
         this.#buffer,
@@ -122,7 +123,7 @@ export class BufferSource implements FrameSource {
     }
     const chunk = this.#buffer.subarray(this.#start, this.#end);
     this.#start = this.#end;
-    this.#decoder.push(chunk, emit);
+    this.#decoder.push(chunk, (frame) => emit(frame, 0, frame.length));
   }
 
   #took(count: number, room: number): void {

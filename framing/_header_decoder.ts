@@ -2,6 +2,7 @@ import type { FrameLimits } from "./format.ts";
 import { BaseDecoder } from "./_base_decoder.ts";
 import { checkLength } from "./_limits.ts";
 import { PromisedFrame } from "./_promised_frame.ts";
+import type { EmitRange } from "./_range_codec.ts";
 
 /** Reads the header that tells how long the payload is. One per decoder. */
 export interface LengthHeader {
@@ -59,7 +60,7 @@ export class HeaderDecoder extends BaseDecoder {
     bytes: Uint8Array,
     start: number,
     end: number,
-    emit: (frame: Uint8Array) => void,
+    emit: EmitRange,
   ): number {
     if (end - start < this.needed) {
       this.#inPlace = end - start;
@@ -83,7 +84,12 @@ export class HeaderDecoder extends BaseDecoder {
     let at = 0;
     if (this.#length >= 0) at = this.#resumePayload(chunk, emit);
     else if (this.#held > 0) at = this.#resumeHeader(chunk, emit);
-    at = this.#scan(chunk, at, chunk.length, emit);
+    at = this.#scan(
+      chunk,
+      at,
+      chunk.length,
+      (bytes, start, end) => emit(bytes.subarray(start, end)),
+    );
     if (at >= chunk.length) return;
     if (this.#length < 0) this.#holdHeader(chunk, at);
     else this.#startPayload(chunk, at + this.#held);
@@ -94,7 +100,7 @@ export class HeaderDecoder extends BaseDecoder {
     bytes: Uint8Array,
     at: number,
     end: number,
-    emit: (frame: Uint8Array) => void,
+    emit: EmitRange,
   ): number {
     const header = this.#header;
     const { maxFrameLength, minFrameLength } = this.limits;
@@ -110,7 +116,7 @@ export class HeaderDecoder extends BaseDecoder {
         return at;
       }
       at = start + length;
-      emit(bytes.subarray(start, at));
+      emit(bytes, start, at);
     }
     return at;
   }

@@ -6,6 +6,7 @@ import type { FrameDecoder } from "./format.ts";
 import { FrameError } from "./frame_error.ts";
 import type { FrameSource } from "./_frame_source.ts";
 import { invalidMessage } from "./_invalid_message.ts";
+import { asRangeCodec, type RangeCodec } from "./_range_codec.ts";
 import type { Check } from "./_validate.ts";
 import { WaitList } from "./_wait_list.ts";
 
@@ -44,6 +45,8 @@ export class Inbox<In> {
   /** Why no more messages come, once none do. */
   end: unknown;
   #parts: InboxParts<In>;
+  /** The codec, where it needs no view of a frame. */
+  #rangeCodec: RangeCodec | undefined;
   #queue: (In | Refused | undefined)[] = [];
   #head = 0;
   #tail = 0;
@@ -57,6 +60,7 @@ export class Inbox<In> {
 
   constructor(parts: InboxParts<In>) {
     this.#parts = parts;
+    this.#rangeCodec = asRangeCodec(parts.codec);
     this.#run();
   }
 
@@ -104,7 +108,7 @@ export class Inbox<In> {
         const more = source.tryRead() || await source.read();
         if (this.end !== undefined) return;
         if (!more) {
-          decoder.end(this.#emit);
+          decoder.end((frame) => this.#emit(frame, 0, frame.length));
           await this.#checks;
           return onEnd();
         }
@@ -129,12 +133,14 @@ export class Inbox<In> {
     });
   }
 
-  #emit = (frame: Uint8Array): void => {
+  #emit = (bytes: Uint8Array, start: number, end: number): void => {
     const { codec, check } = this.#parts;
     this.#progress = true;
     let item: In | Refused | Promise<In | Refused>;
     try {
-      const message = codec.decode(frame);
+      const message = this.#rangeCodec === undefined
+        ? codec.decode(bytes.subarray(start, end))
+        : this.#rangeCodec.decodeRange(bytes, start, end);
       item = check === undefined ? message as In : check(message) as In;
     } catch (error) {
       item = new Refused(invalidMessage("decode", error));

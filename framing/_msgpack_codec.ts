@@ -1,9 +1,11 @@
 import { Decoder, Encoder } from "@msgpack/msgpack";
-import type { Codec } from "./codec.ts";
 import { FrameError } from "./frame_error.ts";
 import { invalidMessage } from "./_invalid_message.ts";
 import { MessagePackScanner } from "./_message_pack_scanner.ts";
 import { Extensions } from "./_msgpack_extensions.ts";
+import { MsgpackReader, NOT_HERE } from "./_msgpack_reader.ts";
+import { MsgpackWriter } from "./_msgpack_writer.ts";
+import type { RangeCodec } from "./_range_codec.ts";
 
 /** An encoder's buffer never shrinks: above this, in bytes, a new one is made. */
 const MAX_KEPT_BUFFER = 1024 * 1024;
@@ -12,9 +14,17 @@ const MAX_KEPT_BUFFER = 1024 * 1024;
 const MAX_KEPT_INPUT = 64 * 1024;
 const NIL = new Uint8Array([0xc0]);
 
-/** MessagePack by `@msgpack/msgpack`, with its buffers reused. */
-export class MsgpackCodec implements Codec<unknown> {
+/**
+ * MessagePack by `@msgpack/msgpack`, with its buffers reused. What small messages
+ * are made of is read and written by hand, to the same bytes and values.
+ */
+export class MsgpackCodec implements RangeCodec {
   readonly name = "msgpack";
+  readonly small: Uint8Array;
+  #writer: MsgpackWriter;
+  #reader: MsgpackReader;
+  /** A getter of what is encoded may encode too. */
+  #writing = false;
   #maxDepth: number;
   #extensions: Extensions;
   #encoder: Encoder;
@@ -25,6 +35,9 @@ export class MsgpackCodec implements Codec<unknown> {
 
   constructor(maxDepth: number) {
     this.#maxDepth = maxDepth;
+    this.#writer = new MsgpackWriter(maxDepth);
+    this.#reader = new MsgpackReader(maxDepth);
+    this.small = this.#writer.bytes;
     this.#extensions = new Extensions(
       maxDepth,
       (value) => this.#createEncoder().encode(value),
@@ -71,7 +84,21 @@ export class MsgpackCodec implements Codec<unknown> {
     return this.encodeShared(value).slice();
   }
 
+  encodeSmall(value: unknown): number {
+    if (this.#writing) return -1;
+    this.#writing = true;
+    try {
+      return this.#writer.write(value);
+    } catch (cause) { // a getter's
+      throw invalidMessage("encode", cause);
+    } finally {
+      this.#writing = false;
+    }
+  }
+
   encodeShared(value: unknown): Uint8Array {
+    const length = this.encodeSmall(value);
+    if (length >= 0) return this.small.subarray(0, length);
     try {
       this.#extensions.level = 0;
       const bytes = this.#encoder.encodeSharedRef(value);
@@ -85,6 +112,18 @@ export class MsgpackCodec implements Codec<unknown> {
   }
 
   decode(payload: Uint8Array): unknown {
+    const value = this.#reader.read(payload, 0, payload.length);
+    return value === NOT_HERE ? this.#decodeAny(payload) : value;
+  }
+
+  decodeRange(bytes: Uint8Array, start: number, end: number): unknown {
+    const value = this.#reader.read(bytes, start, end);
+    return value === NOT_HERE
+      ? this.#decodeAny(bytes.subarray(start, end))
+      : value;
+  }
+
+  #decodeAny(payload: Uint8Array): unknown {
     try {
       this.#extensions.level = 0;
       return this.#decode(payload);

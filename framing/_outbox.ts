@@ -100,6 +100,14 @@ export class Outbox {
     return true;
   }
 
+  /** As `trySend`, of the first `length` of `bytes`: see `addSmall`. */
+  trySendSmall(bytes: Uint8Array, length: number): boolean {
+    if (this.#isFull) return false;
+    this.#batch.addSmall(bytes, length);
+    this.#schedule();
+    return true;
+  }
+
   /** Writes everything, also what waits for room, and resolves when it is out. */
   drain(): Promise<void> {
     this.#admit(Infinity);
@@ -128,11 +136,19 @@ export class Outbox {
         throw this.end ?? error;
       });
     }
-    if (this.#writes === 0 && !this.#scheduled) {
-      this.#scheduled = true;
-      queueMicrotask(this.#flush);
-    }
+    this.#schedule();
     return DONE;
+  }
+
+  /** Writes what was collected, where no write is under way. */
+  flushNow(): void {
+    if (this.#writes === 0 && !this.failed) this.#batch.flush();
+  }
+
+  #schedule(): void {
+    if (this.#writes > 0 || this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(this.#flush);
   }
 
   #flush = (): void => {

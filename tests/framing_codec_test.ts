@@ -4,6 +4,8 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
+import { Decoder, Encoder } from "@msgpack/msgpack";
+import type { RangeCodec } from "../framing/_range_codec.ts";
 import {
   bytes,
   type Codec,
@@ -16,7 +18,7 @@ import {
   text,
 } from "../framing/mod.ts";
 import { concat, randomValue, utf8 } from "./_framing.ts";
-import { forAll } from "./_random.ts";
+import { forAll, type Random } from "./_random.ts";
 
 function roundTrip(codec: Codec<unknown>, value: unknown): unknown {
   return codec.decode(codec.encode(value));
@@ -261,4 +263,152 @@ Deno.test("bytes passes bytes as they are and nothing else", () => {
   assert(bytes.encode(value) === value);
   assert(bytes.decode(value) === value);
   refuses(() => bytes.encode([1] as unknown as Uint8Array), "a Uint8Array");
+});
+
+/** The library as the codec uses it for what it does not write by hand. */
+function library(value: unknown): Uint8Array {
+  return new Encoder({ ignoreUndefined: true, maxDepth: 101 }).encode(value);
+}
+
+const NUMBERS = [0, 1, 31, 32, 127, 128, 255, 256, 32767, 32768, 65535, 65536]
+  .concat([2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 53 - 1, 2 ** 53])
+  .flatMap((value) => [value, -value, value + 1, -value - 1, value + 0.5])
+  .concat([NaN, Infinity, -Infinity, Number.MIN_VALUE, 1e300, 0.1]);
+const UNITS = ["a", "ß", "€", "😀", "\ud83d", "\ude00", "\ufeff", "\0", "x"];
+
+/** A string around the lengths where its form changes. */
+function randomText(random: Random): string {
+  const length = random.pick([0, 1, 7, 8, 9, 15, 31, 32, 33, 49, 50, 51]) +
+    random.pick([0, 0, 0, 17, 50, 100, 150, 200, 300]);
+  const ascii = random.below(2) === 0;
+  return Array.from(
+    { length },
+    () => ascii ? String.fromCharCode(random.below(128)) : random.pick(UNITS),
+  ).join("");
+}
+
+/** What is written by hand, and what is not, in each other. */
+function randomMix(random: Random, depth = 0): unknown {
+  const size = random.pick([0, 1, 2, 3, 15, 16, 17]);
+  switch (random.below(depth > 3 ? 7 : 11)) {
+    case 0:
+      return random.pick(NUMBERS);
+    case 1:
+      return random.below(2 ** 20) - 2 ** 19;
+    case 2:
+      return randomText(random);
+    case 3:
+      return random.pick([null, undefined, true, false]);
+    case 4:
+      return random.bytes(random.pick([0, 1, 255, 256, 300]));
+    case 5:
+      return new Uint16Array(random.below(4)).fill(0x1234);
+    case 6:
+      return random.below(10) === 0 ? "x".repeat(random.below(70_000)) : size;
+    case 7:
+    case 8:
+      return Array.from({ length: size }, () => randomMix(random, depth + 1));
+    case 9:
+      return Object.assign(
+        Object.create(random.pick([Object.prototype, null])),
+        Object.fromEntries(
+          Array.from(
+            { length: size },
+            () => [randomText(random), randomMix(random, depth + 1)],
+          ),
+        ),
+      );
+    default:
+      return Array(random.below(4)); // holes
+  }
+}
+
+Deno.test("msgpack writes what the library writes, byte for byte", () => {
+  forAll(400, (random) => {
+    const value = randomMix(random);
+    assertEquals(msgpack.encode(value), library(value));
+  });
+});
+
+Deno.test("msgpack reads what the library reads, in the middle of other bytes", () => {
+  const decoder = new Decoder();
+  forAll(400, (random) => {
+    const wire = library(randomMix(random));
+    const expected = decoder.decode(wire);
+    const before = random.below(10);
+    const around = new Uint8Array(before + wire.length + 10).fill(0xa3);
+    around.set(wire, before);
+    const codec = msgpack as RangeCodec;
+    assertEquals(
+      codec.decodeRange(around, before, before + wire.length),
+      expected,
+    );
+    assertEquals(msgpack.decode(wire), expected);
+  });
+});
+
+Deno.test("msgpack reads what other encoders write the long way", () => {
+  for (
+    const [wire, value] of [
+      [[0xd9, 1, 97], "a"],
+      [[0xda, 0, 1, 97], "a"],
+      [[0xdb, 0, 0, 0, 1, 97], "a"],
+      [[0xce, 0, 0, 0, 5], 5],
+      [[0xcf, 0, 0, 0, 0, 0, 0, 0, 5], 5],
+      [[0xd3, 255, 255, 255, 255, 255, 255, 255, 254], -2],
+      [[0xd1, 255, 254], -2],
+      [[0xca, 0x3f, 0xc0, 0, 0], 1.5],
+      [[0xdc, 0, 1, 7], [7]],
+      [[0xdd, 0, 0, 0, 1, 7], [7]],
+      [[0xde, 0, 1, 0xd9, 1, 97, 7], { a: 7 }],
+      [[0xdf, 0, 0, 0, 1, 0xa1, 97, 7], { a: 7 }],
+      [[0x82, 0xa1, 97, 1, 0xa1, 97, 2], { a: 2 }],
+      [[0x81, 5, 1], { 5: 1 }],
+    ] as const
+  ) assertEquals(msgpack.decode(new Uint8Array(wire)), value);
+});
+
+Deno.test("msgpack and the library agree on broken bytes", () => {
+  const decoder = new Decoder({ maxArrayLength: 100, maxMapLength: 100 });
+  const read = (decode: () => unknown) => {
+    try {
+      return { value: decode() };
+    } catch {
+      return "refused";
+    }
+  };
+  forAll(800, (random) => {
+    const wire = library(randomMix(random)).slice(0, 90);
+    for (let flips = random.below(3); flips > 0 && wire.length > 0; flips--) {
+      wire[random.below(wire.length)] = random.pick([
+        ...[0xff, 0xc1, 0xdd, 0xdb, 0xa9, 0xf0, 0xe2, 0x80, 0xc0, 0x93],
+        random.below(0xc7),
+      ]);
+    }
+    if (wire.some((byte) => byte >= 0xc7 && byte <= 0xc9)) return; // extensions
+    if (wire.some((byte) => byte >= 0xd4 && byte <= 0xd8)) return;
+    assertEquals(
+      read(() => msgpack.decode(wire)),
+      read(() => decoder.decode(wire)),
+    );
+  });
+});
+
+Deno.test("msgpack encodes in a getter of what it encodes", () => {
+  const value = {
+    first: 1,
+    get inner() {
+      return msgpack.encode([1, "two"]);
+    },
+    last: "x",
+  };
+  const inner = new Uint8Array([0x92, 1, 0xa3, 0x74, 0x77, 0x6f]);
+  assertEquals(roundTrip(msgpack, value), { first: 1, inner, last: "x" });
+  const broken = {
+    get inner() {
+      throw new Error("no luck");
+    },
+  };
+  refuses(() => msgpack.encode(broken), "no luck");
+  assertEquals(roundTrip(msgpack, [1]), [1]);
 });
