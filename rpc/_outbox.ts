@@ -3,6 +3,7 @@
 import { ConnectionClosedError } from "../duplex.ts";
 import { timeoutError } from "../_async/wait.ts";
 import type { Channel } from "../framing/mod.ts";
+import { DuplexChannel } from "../framing/_channel.ts";
 
 /** Told of a message without an encoding, and the token that came with it. */
 export type Fail = (error: unknown, token: unknown) => void;
@@ -15,6 +16,12 @@ interface Entry {
   /** It answers the peer, rather than to be of our own accord. */
   isAnswer: boolean;
 }
+
+/**
+ * After so many answers of one turn, they leave before it is over: the peer
+ * goes on with them while this side answers the others.
+ */
+const EARLY = 64;
 
 /** The longest delay that `setInterval` takes. */
 const MAX_TIMER = 2 ** 31 - 1;
@@ -35,6 +42,8 @@ export class Outbox {
   #progress = false;
   #waiters: (() => void)[] = [];
   #closed = false;
+  /** Answers since some were written early, or a turn began. */
+  #unwritten = 0;
   /** Answers that wait here: they show how far the peer is behind. */
   answers = 0;
 
@@ -63,7 +72,10 @@ export class Outbox {
     if (this.#closed) return;
     if (this.#entries.length === 0) {
       try {
-        if (this.#channel.trySend(message)) return;
+        if (this.#channel.trySend(message)) {
+          if (isAnswer && ++this.#unwritten >= EARLY) this.#writeEarly();
+          return;
+        }
       } catch (error) {
         if (fail === undefined) throw error;
         fail(error, token);
@@ -73,6 +85,16 @@ export class Outbox {
     this.#entries.push({ message, fail, token, isAnswer });
     if (isAnswer) this.answers++;
     if (!this.#draining) this.#drain();
+  }
+
+  #writeEarly(): void {
+    this.#unwritten = 0;
+    if (this.#channel instanceof DuplexChannel) this.#channel.flushNow();
+  }
+
+  /** A turn begins: what was answered before has left. */
+  beginTurn(): void {
+    this.#unwritten = 0;
   }
 
   /** Resolves when fewer than `limit` messages wait here. */

@@ -144,7 +144,9 @@ export class RpcSession implements Session, Link, WireEvents {
   async #read(): Promise<void> {
     try {
       for (;;) {
-        this.#accept(await this.#channel.receive());
+        const first = await this.#channel.receive();
+        this.#outbox.beginTurn();
+        this.#accept(first);
         for (;;) {
           if (this.ended !== undefined) return;
           if (this.#outbox.answers >= MAX_UNSENT) await this.#catchUp();
