@@ -21,7 +21,7 @@ interface Entry {
  * After so many answers of one turn, they leave before it is over: the peer
  * goes on with them while this side answers the others.
  */
-const EARLY = 64;
+const EARLY = 32;
 
 /** The longest delay that `setInterval` takes. */
 const MAX_TIMER = 2 ** 31 - 1;
