@@ -11,6 +11,7 @@ import { applyExtras } from "./_extras.ts";
 import { isControl, isWithinDepth, methodNotFound } from "./_methods.ts";
 import { isPlainObject } from "./_values.ts";
 import { RpcError } from "./errors.ts";
+import { throughMiddleware } from "./_middleware.ts";
 import { ServedCall } from "./_served_call.ts";
 import { timeoutError } from "../_async/wait.ts";
 import { violation } from "./_link.ts";
@@ -189,18 +190,17 @@ export class Callee implements AnswersHost {
     );
   }
 
-  async #around(
+  #around(
     context: ServedCall,
     handler: Handler,
     params: unknown[],
   ): Promise<unknown> {
-    const { middleware } = this.#link.options;
     const call = { method: context.method, params, context };
-    const run = async (index: number): Promise<unknown> =>
-      index === middleware.length
-        ? await handler.apply(context, call.params)
-        : await middleware[index](call, () => run(index + 1));
-    return await run(0);
+    return throughMiddleware(
+      this.#link.options.middleware,
+      call,
+      () => handler.apply(context, call.params),
+    );
   }
 
   #leave(call: ServedCall): void {

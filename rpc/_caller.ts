@@ -15,6 +15,7 @@ import { hasLive } from "./_values.ts";
 import { fromWireError } from "./_wire_error.ts";
 import { isControl, isWithinDepth } from "./_methods.ts";
 import { RpcError } from "./errors.ts";
+import { throughMiddleware } from "./_middleware.ts";
 import { Streams } from "./_streams.ts";
 
 /** The longest delay that `setTimeout` takes. */
@@ -82,8 +83,7 @@ export class Caller {
     ) as Promise<void>;
   }
 
-  /** Runs the middleware, outermost first. */
-  async #around(
+  #around(
     method: string,
     params: readonly unknown[],
     options: CallOptions,
@@ -99,11 +99,7 @@ export class Caller {
       timeout: options.timeout ?? timeout,
       notification,
     };
-    const run = async (index: number): Promise<unknown> =>
-      index === callMiddleware.length
-        ? await send(call)
-        : await callMiddleware[index](call, () => run(index + 1));
-    return await run(0);
+    return throughMiddleware(callMiddleware, call, () => send(call));
   }
 
   #start(

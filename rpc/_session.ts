@@ -3,7 +3,7 @@
 import type { Duplex, WaitOptions } from "../duplex.ts";
 import type { Peer } from "./peer.ts";
 import type { CallOptions } from "./call_options.ts";
-import type { CallId, Wire, WireEvents } from "./protocol.ts";
+import type { Wire } from "./protocol.ts";
 import type { Client, MethodDescription, Session } from "./session.ts";
 import type { CheckedOptions } from "./_options.ts";
 import type { MethodTable } from "./_methods.ts";
@@ -16,6 +16,7 @@ import { Callee } from "./_callee.ts";
 import { Caller } from "./_caller.ts";
 import { createClient, registerDirect } from "./_proxy.ts";
 import { describePeer } from "./_peer.ts";
+import { Dispatch } from "./_dispatch.ts";
 import { Liveness } from "./_liveness.ts";
 import { type Fail, Outbox } from "./_outbox.ts";
 import { RpcError } from "./errors.ts";
@@ -35,7 +36,7 @@ const MAX_UNSENT_WHILE_CALLING = 65_536;
 const OWN_ACCORD = new Set(["$with", "$items", "$end", "$cancel", "$drain"]);
 
 /** A {@linkcode Session} over a duplex. */
-export class RpcSession implements Session, Link, WireEvents {
+export class RpcSession implements Session, Link {
   readonly duplex: Duplex;
   readonly peer: Peer;
   readonly closed: Promise<void>;
@@ -49,6 +50,7 @@ export class RpcSession implements Session, Link, WireEvents {
   #outbox: Outbox;
   #caller: Caller;
   #callee: Callee;
+  #dispatch: Dispatch;
   #liveness: Liveness;
   #done = Promise.withResolvers<void>();
   #closing: Promise<void> | undefined;
@@ -80,6 +82,7 @@ export class RpcSession implements Session, Link, WireEvents {
     );
     this.#caller = new Caller(this, this.streams, this.callbacks);
     this.#callee = new Callee(this, methods, this.streams, this.callbacks);
+    this.#dispatch = new Dispatch(this, this.#caller, this.#callee);
     this.#liveness = new Liveness(this, options);
     registerDirect(this, this.#caller);
     this.#read();
@@ -174,58 +177,7 @@ export class RpcSession implements Session, Link, WireEvents {
 
   #accept(message: unknown): void {
     this.#liveness.received++;
-    this.wire.read(message, this);
-  }
-
-  request(id: CallId, method: string, params: unknown[]): void {
-    this.#callee.onRequest(id, method, params);
-  }
-
-  result(id: CallId, value: unknown): void {
-    this.#caller.onResult(id, value);
-  }
-
-  error(id: CallId, error: unknown): void {
-    this.#caller.onError(id, error);
-  }
-
-  cancel(id: CallId): void {
-    this.#callee.onCancel(id);
-  }
-
-  batch(answers: unknown[]): void {
-    this.answer(answers, (error) => this.options.onError(error, this));
-  }
-
-  notification(method: string, params: unknown[]): void {
-    if (!this.options.protocol.extensions || !method.startsWith("$")) {
-      return this.#callee.onNotification(method, params);
-    }
-    switch (method as ExtensionName) {
-      case "$items":
-        return this.streams.onItems(params);
-      case "$credit":
-        return this.streams.onCredit(params);
-      case "$with":
-        return this.#callee.onWith(params);
-      case "$stream":
-        return this.#caller.onStream(params);
-      case "$end":
-        return this.streams.onEnd(params);
-      case "$stop":
-        return this.streams.onStop(params);
-      case "$cancel":
-        return this.#callee.onCancel(params[0] as CallId);
-      case "$release":
-        return this.callbacks.onRelease(params);
-      case "$drain":
-        this.#caller.peerIsDraining = true;
-        return;
-      default: // "$/name" is a handler's; "$name" may be a later version's
-        if (method.startsWith("$/")) {
-          this.#callee.onNotification(method, params);
-        }
-    }
+    this.wire.read(message, this.#dispatch);
   }
 
   get isBehind(): boolean {
