@@ -20,6 +20,7 @@ import {
   validated,
   withContext,
 } from "../rpc/mod.ts";
+import { encodeFrame, lengthPrefixed, msgpack } from "../framing/mod.ts";
 import { connected, duplexPair } from "./_rpc.ts";
 
 /** Calls that end when they are told to. */
@@ -406,6 +407,67 @@ Deno.test("client is no promise, and neither are its namespaces", async () => {
   const fs = await api.fs;
   assertEquals(await fs.read(), "x");
   assertEquals((api as { then?: unknown }).then, undefined);
+});
+
+Deno.test("a method may have the name of what every function has", async () => {
+  const names = [
+    "name",
+    "length",
+    "call",
+    "apply",
+    "bind",
+    "toString",
+  ] as const;
+  const methods = Object.fromEntries(names.map((name) => [name, () => name]));
+  await using place = await connected({ ...methods, inner: methods });
+  const api = place.api as unknown as
+    & Record<string, () => Promise<string>>
+    & { inner: Record<string, () => Promise<string>> };
+  for (const name of names) {
+    for (let use = 0; use < 2; use++) { // the second finds what the first made
+      assertEquals(await api[name](), name);
+      assertEquals(await api.inner[name](), name);
+    }
+    assertEquals(api.inner[name], api.inner[name]);
+  }
+  assertEquals(Object.keys(api), []);
+  assertThrows(() => api.name = () => Promise.resolve("mine"), TypeError);
+  assertThrows(() => api.inner.other = api.name, TypeError);
+});
+
+Deno.test("the first answers of a full turn leave before it is over", async () => {
+  const format = lengthPrefixed();
+  const requests = Array.from(
+    { length: 40 },
+    (_, id) => encodeFrame(format, msgpack.encode([0, id, "number", []])),
+  );
+  const written: number[] = [];
+  const decoder = format.createDecoder();
+  const done = Promise.withResolvers<void>();
+  await using _server = serve({
+    readable: ReadableStream.from([
+      requests.reduce((all, frame) => new Uint8Array([...all, ...frame])),
+    ]),
+    writable: new WritableStream<Uint8Array>({
+      write(chunk) {
+        let answers = 0;
+        decoder.push(chunk, (frame) => {
+          const [type, id, error, result] = msgpack.decode(frame) as unknown[];
+          assertEquals([type, error, result], [1, null, id]);
+          answers++;
+        });
+        written.push(answers);
+        if (written.length === 2) done.resolve();
+      },
+    }),
+  }, {
+    number: (() => {
+      let next = 0;
+      return () => next++;
+    })(),
+  });
+  await done.promise;
+  assertEquals(written, [32, 8]);
 });
 
 Deno.test("a drain that takes too long rejects, and closes all the same", async () => {
