@@ -95,7 +95,10 @@ export class FrameBatch {
       checkLength("encode", length, this.#limits);
     }
     const header = this.#format.headerLength(length);
-    this.#reserve(header + length + this.#trailer.length);
+    const all = header + length + this.#trailer.length;
+    // What is emitted then may end in a stream that encodes with the same codec.
+    if (this.#end + all > this.#buffer.length) bytes = bytes.slice(0, length);
+    this.#reserve(all);
     this.#format.writeHeader(this.#buffer, this.#end, length);
     const from = this.#end + header;
     if (length > COPIED_BY_HAND) {

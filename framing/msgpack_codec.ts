@@ -14,7 +14,8 @@ export interface MsgpackOptions {
 
 /**
  * MessagePack messages: the default codec of {@linkcode channel}, on the
- * package `@msgpack/msgpack`.
+ * package `@msgpack/msgpack`. Small messages of common values are read and
+ * written by code of its own, to the same values and bytes.
  *
  * | JavaScript | MessagePack | comes back as |
  * | --- | --- | --- |
