@@ -1,11 +1,6 @@
 // A channel that is a new one for each connection.
 
-import {
-  type Connection,
-  ConnectionClosedError,
-  type Duplex,
-  type WaitOptions,
-} from "../duplex.ts";
+import type { Connection, Duplex, WaitOptions } from "../duplex.ts";
 import { deadline, within } from "../_async/wait.ts";
 import { closedHere, endedByPeer } from "../framing/_channel_errors.ts";
 import { type Channel, channel, FrameError } from "../framing/mod.ts";
