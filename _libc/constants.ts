@@ -83,5 +83,6 @@ export const POLLIN = 1;
 export const POLLOUT = 4;
 export const POLLERR = 8;
 export const POLLHUP = 16;
+export const POLLNVAL = 32;
 export const SEEK_CUR = 1;
 export const SEEK_END = 2;

@@ -9,6 +9,7 @@ import {
   F_GETFD,
   O_CLOEXEC,
   O_DIRECTORY,
+  POLLNVAL,
   SO_ACCEPTCONN,
   SO_COOKIE,
   SOL_SOCKET,
@@ -216,9 +217,7 @@ export function findInet(
 
 /** The newest is nearly always just below the lowest free number. */
 function findNewest(isIt: (fd: number) => boolean): number | undefined {
-  const lib = libc("find a descriptor");
-  const free = lib.fcntl?.(0, F_DUPFD_CLOEXEC, 0n) ?? -1;
-  if (free >= 0) lib.close?.(free);
+  const free = lowestFree();
   for (let fd = free - 1; fd >= 0 && fd > free - 32; fd--) {
     if (isIt(fd)) return fd;
   }
@@ -246,20 +245,57 @@ export function findUnixListener(path: string): number | undefined {
   });
 }
 
+/** How many numbers, from the lowest free one on, may hold a new descriptor. */
+const WINDOW = 16;
+const ALL = 2 ** WINDOW - 1;
+
 /**
- * The descriptor that `open` made before it gave its promise: the one Unix
- * socket that is new. `undefined` where another thread made one meanwhile.
+ * The descriptor that `open` made before it gave its promise: the one connected
+ * Unix socket that is new. `undefined` where another thread made one meanwhile.
  */
 export function watchUnixConnect<T>(
   open: () => Promise<T>,
 ): { opened: Promise<T>; fd: number | undefined } {
-  const before = new Set(openDescriptors());
+  // The kernel gives out the lowest free number.
+  const first = lowestFree();
+  const before = whichAreOpen(first);
   const opened = open();
-  const made = openDescriptors().filter((fd) =>
-    !before.has(fd) && socketName(fd, "local")?.family === "unix" &&
-    !isListening(fd)
-  );
-  return { opened, fd: made.length === 1 ? made[0] : undefined };
+  let made = ~before & whichAreOpen(first);
+  let fd: number | undefined;
+  for (let at = first; made !== 0; at++, made >>>= 1) {
+    if ((made & 1) === 0 || socketName(at, "peer")?.family !== "unix") continue;
+    if (fd !== undefined) return { opened, fd: undefined };
+    fd = at;
+  }
+  return { opened, fd };
+}
+
+function lowestFree(): number {
+  const lib = libc("find a descriptor");
+  const free = lib.fcntl?.(0, F_DUPFD_CLOEXEC, 0n) ?? -1;
+  if (free >= 0) lib.close?.(free);
+  return free;
+}
+
+/** One bit for each of the numbers from `first` on that is open. */
+function whichAreOpen(first: number): number {
+  const lib = libc("find a descriptor");
+  // struct pollfd { int fd; short events; short revents; }
+  const entries = new Int32Array(2 * WINDOW);
+  for (let index = 0; index < WINDOW; index++) {
+    entries[2 * index] = first + index;
+  }
+  const buffer = new Uint8Array(entries.buffer);
+  let tries = 0; // a signal may interrupt it
+  while ((lib.poll?.(buffer, BigInt(WINDOW), 0) ?? -1) < 0) {
+    if (++tries === 3) return ALL; // then nothing is known to be new
+  }
+  const revents = new Int16Array(entries.buffer);
+  let open = 0;
+  for (let index = 0; index < WINDOW; index++) {
+    if ((revents[4 * index + 3] & POLLNVAL) === 0) open |= 1 << index;
+  }
+  return open;
 }
 
 /**

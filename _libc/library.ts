@@ -6,18 +6,18 @@ import { symbols } from "./symbols.ts";
 /** The functions of the C library; one that the platform lacks is `null`. */
 export type Libc = Deno.DynamicLibrary<typeof symbols>["symbols"];
 
+/** How libraries of this processor are named. */
+const ARCH = Deno.build.arch === "aarch64" ? "aarch64" : "x86_64";
+
 /** Where the C library lies: the bare name first, as it asks for no path. */
 const CANDIDATES: Record<string, readonly string[]> = {
   linux: [
     "libc.so.6",
-    "/lib/x86_64-linux-gnu/libc.so.6",
-    "/lib/aarch64-linux-gnu/libc.so.6",
-    "/usr/lib/x86_64-linux-gnu/libc.so.6",
-    "/usr/lib/aarch64-linux-gnu/libc.so.6",
+    `/lib/${ARCH}-linux-gnu/libc.so.6`,
+    `/usr/lib/${ARCH}-linux-gnu/libc.so.6`,
     "/lib64/libc.so.6",
     "/usr/lib/libc.so.6",
-    "/lib/ld-musl-x86_64.so.1",
-    "/lib/ld-musl-aarch64.so.1",
+    `/lib/ld-musl-${ARCH}.so.1`,
   ],
   darwin: ["libSystem.B.dylib", "/usr/lib/libSystem.B.dylib"],
 };
