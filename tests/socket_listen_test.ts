@@ -3,6 +3,7 @@ import {
   assertEquals,
   assertRejects,
   assertStringIncludes,
+  assertThrows,
 } from "@std/assert";
 import {
   connectUnix,
@@ -11,6 +12,7 @@ import {
   type PeerDeniedError,
 } from "../socket/mod.ts";
 import { ConnectionClosedError } from "../duplex.ts";
+import { descriptorOf } from "../_libc/descriptor.ts";
 import {
   countDescriptors,
   hasProgram,
@@ -331,6 +333,27 @@ test("peerCredentials tells many clients of one listener apart", async () => {
   for (const connection of accepted) connection.abort();
   for (const peer of peers) await peer.kill();
 }, !hasProgram("python3"));
+
+test("connections made at once are each known by their own descriptor", async () => {
+  await using directory = await temporaryDirectory();
+  const path = `${directory.path}/a.sock`;
+  await using listener = await listenUnix({ path });
+  const clients = await Promise.all(
+    Array.from({ length: 40 }, () => connectUnix({ path })),
+  );
+  const numbers = clients.map((client) => descriptorOf(client)?.fd);
+  assert(numbers.every((fd) => fd !== undefined));
+  assertEquals(new Set(numbers).size, clients.length);
+  // Closing one tells of its own, and of no other.
+  clients[17].abort();
+  assertThrows(
+    () => descriptorOf(clients[17])?.fd,
+    Deno.errors.BadResource,
+  );
+  assertEquals(descriptorOf(clients[18])?.fd, numbers[18]);
+  for (const client of clients) client.abort();
+  await listener.close();
+});
 
 test("peerCredentials refuses what it can't know", async () => {
   await using directory = await temporaryDirectory();
