@@ -1,7 +1,9 @@
 // 1 GiB in pieces of 64 KiB over a Unix socket between two processes, pinned to
-// different cores: a bare loop of conn.read and conn.write, the runtime's own
-// streams, and ours. The ways take turns; the median counts. Rust's standard
-// library runs the same where rustc is.
+// different cores: a bare loop of conn.read and conn.write, the same loop with a
+// new buffer for each read (what handing chunks out costs by itself), the
+// runtime's own streams, and ours, read by a default and by a BYOB reader. The
+// ways take turns; the median counts. Rust's standard library runs the same
+// where rustc is.
 //
 //   deno run -A bench/socket_throughput.ts [rounds] [MiB]
 
@@ -67,7 +69,9 @@ try {
   const ways = [
     deno("conn.read and conn.write", "bare"),
     deno("conn.readable and conn.writable", "runtime"),
+    deno("conn.read with a new buffer each", "fresh"),
     deno("Sluice: readable and writable", "sluice"),
+    deno("Sluice: readable by a BYOB reader", "byob"),
     ...await compileRust(),
   ];
   for (let round = 0; round < rounds; round++) {

@@ -2,13 +2,16 @@
 //
 // usage: socket_peer.ts ROLE WAY PATH BYTES
 //   ROLE  send, receive
-//   WAY   bare (conn.read, conn.write), runtime (conn.readable, conn.writable),
-//         sluice (connectUnix, listenUnix)
+//   WAY   bare (conn.read, conn.write), fresh (as bare, with a new buffer for
+//         each read), runtime (conn.readable, conn.writable), sluice
+//         (connectUnix, listenUnix), byob (as sluice, with a BYOB reader)
 
 import type { Duplex } from "../../duplex.ts";
 import { connectUnix, listenUnix } from "../../socket/mod.ts";
 
 const PIECE = 64 * 1024;
+/** As large as the reads of the default reader. */
+const BYOB_SIZE = 256 * 1024;
 const [role, way, path, bytesText] = Deno.args;
 const total = Number(bytesText);
 const warmUp = Math.floor(total / 8);
@@ -58,13 +61,25 @@ function report(): void {
 
 const piece = new Uint8Array(PIECE).fill(7);
 
-if (way === "bare") {
+/** What was read last: a reader that hands out chunks has to keep them. */
+let chunk = new Uint8Array(0);
+
+if (way === "bare" || way === "fresh") {
   const conn = await openConn();
   if (role === "send") {
     for (let sent = 0; sent < total + warmUp; sent += PIECE) {
       let at = await conn.write(piece);
       while (at < PIECE) at += await conn.write(piece.subarray(at));
     }
+  } else if (way === "fresh") {
+    for (;;) {
+      const buffer = new Uint8Array(PIECE);
+      const size = await conn.read(buffer);
+      if (size === null) break;
+      chunk = buffer.subarray(0, size);
+      count(chunk.length);
+    }
+    report();
   } else {
     const buffer = new Uint8Array(PIECE);
     for (let size; (size = await conn.read(buffer)) !== null;) count(size);
@@ -78,6 +93,16 @@ if (way === "bare") {
     writer.write(piece);
   }
   await writer.close();
+} else if (way === "byob") {
+  const reader = (await openEnds()).readable.getReader({ mode: "byob" });
+  let buffer = new ArrayBuffer(BYOB_SIZE);
+  for (;;) {
+    const { value, done } = await reader.read(new Uint8Array(buffer));
+    if (done) break;
+    count(value.length);
+    buffer = value.buffer;
+  }
+  report();
 } else {
   const reader = (await openEnds()).readable.getReader();
   for (let next; !(next = await reader.read()).done;) count(next.value.length);
