@@ -28,7 +28,7 @@ export interface ByteOwner {
   readonly io: ByteIo;
   readonly remote: string;
   /** What broke it, where it did not end in order. */
-  readonly reason: unknown;
+  reason(): unknown;
   /** Tells of bytes that moved, for the timers. */
   progress(): void;
   /** Breaks it for what the transport threw; `what` is such as `"read from"`. */

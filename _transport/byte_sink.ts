@@ -100,7 +100,7 @@ export class ByteSink {
   #onError = (error: unknown): never => {
     this.#owner.lose("write to", error);
     this.#sent();
-    throw this.#owner.reason ?? closedHere(this.#owner.remote);
+    throw this.#owner.reason() ?? closedHere(this.#owner.remote);
   };
 
   /** Writes what counts as one of the `#unsent`, after what is `before` it. */
@@ -152,8 +152,8 @@ export class ByteSink {
 
   #writeRaw(bytes: Uint8Array): Promise<void> {
     if (this.#ended) {
-      const { reason, remote } = this.#owner;
-      return Promise.reject(reason ?? closedHere(remote));
+      const { remote } = this.#owner;
+      return Promise.reject(this.#owner.reason() ?? closedHere(remote));
     }
     this.#unsent++;
     const writing = this.#writeAll(bytes, this.#rawWrite);

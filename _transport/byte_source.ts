@@ -149,7 +149,7 @@ export class ByteSource {
 
   #readRaw(into: Uint8Array): Promise<number | null> {
     if (this.#closed) {
-      const { reason } = this.#owner;
+      const reason = this.#owner.reason();
       return reason === undefined
         ? Promise.resolve(null)
         : Promise.reject(reason);
@@ -176,7 +176,7 @@ export class ByteSource {
   #settleRawReader(): void {
     const reader = this.#rawReader;
     this.#rawReader = undefined;
-    const { reason } = this.#owner;
+    const reason = this.#owner.reason();
     if (reason === undefined) reader?.resolve(null);
     else reader?.reject(reason);
   }
@@ -196,7 +196,7 @@ export class ByteSource {
   /** Breaks the stream with the owner's reason. */
   error(): void {
     this.#closed = true;
-    this.#controller.error(this.#owner.reason);
+    this.#controller.error(this.#owner.reason());
     this.#settleRawReader();
   }
 }

@@ -62,13 +62,10 @@ export class ByteConnection implements Connection {
     this.remote = options.remote;
     this.closed = this.#done.promise;
     this.closed.catch(() => {}); // nobody has to listen
-    const reason = () => this.#reason;
     const owner = {
       io,
       remote: options.remote,
-      get reason() {
-        return reason();
-      },
+      reason: () => this.#reason,
       progress: this.progress,
       lose: (what: string, cause: unknown) => this.#lose(what, cause),
       fail: (reason: unknown) => this.#fail(reason),
