@@ -21,12 +21,15 @@ export interface ByteIo {
   close(): Promise<void> | void;
   /** Whether it reads more from the system than it was asked for. */
   readonly readsAhead?: boolean;
+  /** As of a `RawSink`. */
+  readonly onePiece?: number;
 }
 
 /** The connection, as its source and its sink see it. */
 export interface ByteOwner {
   readonly io: ByteIo;
-  readonly remote: string;
+  /** The peer, for error messages. */
+  peer(): string;
   /** What broke it, where it did not end in order. */
   reason(): unknown;
   /** Tells of bytes that moved, for the timers. */

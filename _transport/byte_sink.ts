@@ -50,7 +50,7 @@ export class ByteSink {
       },
       write: (chunk) => this.#write(chunk),
       close: onClose,
-      abort: (reason) => owner.fail(reason ?? closedHere(owner.remote)),
+      abort: (reason) => owner.fail(reason ?? closedHere(owner.peer())),
     }, {
       highWaterMark,
       size: (chunk) => this.#sizeOf(chunk, highWaterMark),
@@ -72,7 +72,7 @@ export class ByteSink {
       return highWaterMark;
     }
     const error = new TypeError(
-      `Cannot write to ${this.#owner.remote}: expected a Uint8Array, ` +
+      `Cannot write to ${this.#owner.peer()}: expected a Uint8Array, ` +
         `received ${describe(chunk)}`,
     );
     // It breaks the stream: what was queued before never goes out.
@@ -100,7 +100,7 @@ export class ByteSink {
   #onError = (error: unknown): never => {
     this.#owner.lose("write to", error);
     this.#sent();
-    throw this.#owner.reason() ?? closedHere(this.#owner.remote);
+    throw this.#owner.reason() ?? closedHere(this.#owner.peer());
   };
 
   /** Writes what counts as one of the `#unsent`, after what is `before` it. */
@@ -136,6 +136,7 @@ export class ByteSink {
     return {
       tryWrite: io.tryWrite && ((bytes) => this.#tryWriteRaw(bytes)),
       write: (bytes) => this.#writeRaw(bytes),
+      onePiece: io.onePiece,
     };
   }
 
@@ -152,8 +153,9 @@ export class ByteSink {
 
   #writeRaw(bytes: Uint8Array): Promise<void> {
     if (this.#ended) {
-      const { remote } = this.#owner;
-      return Promise.reject(this.#owner.reason() ?? closedHere(remote));
+      return Promise.reject(
+        this.#owner.reason() ?? closedHere(this.#owner.peer()),
+      );
     }
     this.#unsent++;
     const writing = this.#writeAll(bytes, this.#rawWrite);
@@ -184,9 +186,9 @@ export class ByteSink {
 }
 
 /** What who still uses a closed connection is told. */
-export function closedHere(remote: string): ConnectionClosedError {
+export function closedHere(peer: string): ConnectionClosedError {
   return new ConnectionClosedError(
-    `Cannot use the connection to ${remote}: it was closed on this side`,
+    `Cannot use the connection to ${peer}: it was closed on this side`,
     { code: "closed" },
   );
 }

@@ -64,7 +64,7 @@ export class ByteConnection implements Connection {
     this.closed.catch(() => {}); // nobody has to listen
     const owner = {
       io,
-      remote: options.remote,
+      peer: () => this.#peer,
       reason: () => this.#reason,
       progress: this.progress,
       lose: (what: string, cause: unknown) => this.#lose(what, cause),
@@ -115,7 +115,7 @@ export class ByteConnection implements Connection {
         } else {
           await this.#sink.drain();
           if (!this.#sink.ended) {
-            this.#sink.error(closedHere(this.remote));
+            this.#sink.error(closedHere(this.#peer));
             await this.#endWrite();
           }
         }
@@ -130,7 +130,7 @@ export class ByteConnection implements Connection {
   }
 
   abort(reason?: unknown): void {
-    this.#fail(reason ?? closedHere(this.remote));
+    this.#fail(reason ?? closedHere(this.#peer));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -152,7 +152,7 @@ export class ByteConnection implements Connection {
     } catch (error) {
       // The peer may be gone already: nothing was lost that it would read.
       if (!(error instanceof Deno.errors.NotConnected)) {
-        this.#lose("close", error);
+        this.#lose("close the connection to", error);
       }
     }
     this.#writeDone.resolve();
@@ -181,14 +181,21 @@ export class ByteConnection implements Connection {
   #finish(): void {
     if (!this.#free()) return;
     this.#source.close();
-    this.#sink.error(closedHere(this.remote));
+    this.#sink.error(closedHere(this.#peer));
     this.#done.resolve();
+  }
+
+  /** The peer for error messages: a client of a path has no address. */
+  get #peer(): string {
+    return this.remote.endsWith(":") && this.local.length > this.remote.length
+      ? `a client of ${this.local}`
+      : this.remote;
   }
 
   #lose(what: string, cause: unknown): void {
     this.#fail(
       new ConnectionClosedError(
-        `Cannot ${what} ${this.remote}: the connection was lost`,
+        `Cannot ${what} ${this.#peer}: the connection was lost${why(cause)}`,
         { code: "lost", cause },
       ),
     );
@@ -219,7 +226,7 @@ export class ByteConnection implements Connection {
     const { idleTimeout } = this.#options;
     if (idleTimeout === undefined || idleTimeout > MAX_TIMER) return;
     this.#idleTimer = this.#watch(
-      `No byte to or from ${this.remote}`,
+      `No byte to or from ${this.#peer}`,
       idleTimeout,
     );
     Deno.unrefTimer(this.#idleTimer as unknown as number);
@@ -228,7 +235,7 @@ export class ByteConnection implements Connection {
   #watchClose(): ReturnType<typeof setInterval> | undefined {
     const timeout = this.#options.closeTimeout ?? CLOSE_TIMEOUT;
     if (timeout > MAX_TIMER) return undefined;
-    return this.#watch(`Cannot close ${this.remote}`, timeout);
+    return this.#watch(`Cannot close the connection to ${this.#peer}`, timeout);
   }
 
   /** Aborts after a whole period in which no byte went either way. */
@@ -239,4 +246,10 @@ export class ByteConnection implements Connection {
       seen = this.#progress;
     }, timeout);
   }
+}
+
+function why(cause: unknown): string {
+  if (!(cause instanceof Error)) return "";
+  const { command } = cause as { command?: string }; // known: the address has it
+  return ` (${cause.message.replace(`Cannot read from ${command}: `, "")})`;
 }
