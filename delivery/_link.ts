@@ -178,8 +178,9 @@ export class Link {
     }
   }
 
-  #onFrame = (frame: Uint8Array): void => {
+  #onFrame = (bytes: Uint8Array, start: number, end: number): void => {
     if (this.#over) return;
+    const frame = bytes.subarray(start, end);
     this.#wasWhole = true;
     const header = this.#header;
     if (header.kind === Kind.Data) {
