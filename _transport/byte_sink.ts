@@ -32,8 +32,6 @@ export class ByteSink {
 
   #owner: ByteOwner;
   #controller!: WritableStreamDefaultController;
-  /** What the stream writes just now. */
-  #chunk!: Uint8Array;
   /** The last write of the raw sink, while it is under way. */
   #rawWrite: Promise<void> | undefined;
   /** Chunks that `writable` took and the transport has not. */
@@ -48,7 +46,7 @@ export class ByteSink {
       start: (controller) => {
         this.#controller = controller;
       },
-      write: (chunk) => this.#write(chunk),
+      write: (chunk) => this.#writeAll(chunk),
       close: onClose,
       abort: (reason) => owner.fail(reason ?? closedHere(owner.peer())),
     }, {
@@ -79,23 +77,6 @@ export class ByteSink {
     this.#owner.fail(error);
     throw error;
   }
-
-  /** The common case with one promise: the transport takes all of it. */
-  #write(chunk: Uint8Array | SinkTask): Promise<void> {
-    if (chunk instanceof SinkTask || chunk.byteLength === 0) {
-      return this.#writeAll(chunk);
-    }
-    this.#chunk = chunk;
-    return this.#owner.io.write(chunk).then(this.#onWritten, this.#onError);
-  }
-
-  #onWritten = (count: number): Promise<void> | void => {
-    this.#owner.progress();
-    if (count < this.#chunk.byteLength) {
-      return this.#writeAll(this.#chunk.subarray(count));
-    }
-    this.#sent();
-  };
 
   #onError = (error: unknown): never => {
     this.#owner.lose("write to", error);
