@@ -8,6 +8,8 @@ const FIRST_SIZE = 1024;
  * and larger reads save turns.
  */
 const MAX_SIZE = 256 * 1024;
+/** A chunk of fewer bytes is copied: that costs less than a new buffer. */
+const MIN_HANDED_OVER = 16 * 1024;
 const STEP = 4;
 
 /** The buffer of the next read, which fits what the last ones brought. */
@@ -22,15 +24,15 @@ export class ReadBuffer {
 
   /**
    * The `count` bytes that a read put at the start of `space`, for good. A chunk
-   * that fills most of it goes over as it is; any other is copied, which costs
-   * less than a new buffer, and keeps no more memory alive than it holds.
+   * that fills a quarter of it goes over as it is, and keeps at most four times its
+   * size alive; any other is copied.
    */
   take(count: number): Uint8Array<ArrayBuffer> {
     const bytes = this.space;
-    const isFull = count >= bytes.length / 4 * 3;
-    if (isFull) this.#bytes = undefined;
+    const goesOver = count >= MIN_HANDED_OVER && count >= bytes.length / 4;
+    if (goesOver) this.#bytes = undefined;
     this.#adapt(count);
-    return isFull ? bytes.subarray(0, count) : bytes.slice(0, count);
+    return goesOver ? bytes.subarray(0, count) : bytes.slice(0, count);
   }
 
   #adapt(count: number): void {
