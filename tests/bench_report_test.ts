@@ -92,3 +92,10 @@ Deno.test("bench report: tables go between the markers, and nowhere else", () =>
   assert(page.endsWith("<!-- report: end -->\nafter"));
   assert(!page.includes("old"));
 });
+
+Deno.test("bench report: a name with a bar keeps its row's figures", () => {
+  const text = "<!-- report: begin --><!-- report: end -->";
+  const page = insertTables(text, report);
+  const row = page.split("\n").find((line) => line.startsWith("| sh: head"))!;
+  assertEquals(row.split(/(?<!\\)\|/).length, 4, row);
+});

@@ -71,7 +71,8 @@ function figure({ median, min, max }: Spread): string {
 }
 
 function markdownTable([head, ...rows]: string[][]): string {
-  const line = (cells: string[]) => `| ${cells.join(" | ")} |`;
+  const line = (cells: string[]) =>
+    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
   const rule = head.map((_, index) => index === 0 ? "---" : "---:");
   return [head, rule, ...rows].map(line).join("\n");
 }
