@@ -60,6 +60,10 @@ export const WORKLOADS: readonly Workload[] = [
 /** What `others.ts` measures, by group. */
 export const OTHERS = {
   pipes: ["sh: head | wc", "sluice pipeline: head | wc"],
-  start: ["an empty program", "the same, importing @sluice/ipc"],
+  start: [
+    "an empty program",
+    "importing @sluice/ipc, as published",
+    "importing @sluice/ipc from a checkout",
+  ],
   rpc: ["sluice", "birpc 4.2.0", "capnweb 0.12.0", "vscode-jsonrpc 8.2.1"],
 } as const;

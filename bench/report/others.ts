@@ -1,6 +1,7 @@
 // What needs no pair of peers: the shell's pipes, start-up, the RPC packages.
 
 import { pipeline } from "../../pipe/mod.ts";
+import { packageCopy } from "../../tasks/_package_copy.ts";
 import type { OTHERS } from "./contenders.ts";
 import { type Spread, spread } from "./results.ts";
 import { pinned } from "./run.ts";
@@ -37,24 +38,30 @@ export async function measurePipes(
 
 /** Milliseconds from start to end of a program. */
 export async function measureStart({ rounds }: OthersOptions): Promise<Group> {
+  await using published = await packageCopy({ links: true, bundled: true });
   const directory = await Deno.makeTempDir();
   try {
-    const scripts: Record<string, string> = {
-      "an empty program": "",
-      "the same, importing @sluice/ipc": `import ${
-        JSON.stringify(new URL("mod.ts", root).href)
-      };`,
+    const checkout = root.pathname.slice(0, -1);
+    const scripts = {
+      "an empty program": { home: checkout, source: "" },
+      "importing @sluice/ipc, as published": {
+        home: published.path,
+        source: `import "${published.path}/dist/mod.js";`,
+      },
+      "importing @sluice/ipc from a checkout": {
+        home: checkout,
+        source: `import "${checkout}/mod.ts";`,
+      },
     };
     const ways: Record<string, () => Promise<unknown>> = {};
-    for (const [index, [name, source]] of Object.entries(scripts).entries()) {
-      const path = `${directory}/${index}.ts`;
+    for (const [name, { home, source }] of Object.entries(scripts)) {
+      const path = `${directory}/${Object.keys(ways).length}.ts`;
       await Deno.writeTextFile(path, source);
-      const config = new URL("deno.json", root).pathname;
       const [command, ...args] = pinned(0, [
         Deno.execPath(),
         "run",
         "--no-check",
-        `--config=${config}`,
+        `--config=${home}/deno.json`,
         path,
       ]);
       ways[name] = () => new Deno.Command(command, { args }).output();
