@@ -161,12 +161,16 @@ async function write(target: URL): Promise<void> {
       }),
     );
   }
-  const page = new URL("docs/performance.md", root);
-  await Deno.writeTextFile(
-    page,
-    insertTables(await Deno.readTextFile(page), report),
-  );
-  await succeeds(Deno.execPath(), ["fmt", "-q", page.pathname]);
+  const written = [target.pathname];
+  if (options.output === undefined) {
+    const page = new URL("docs/performance.md", root);
+    await Deno.writeTextFile(
+      page,
+      insertTables(await Deno.readTextFile(page), report),
+    );
+    written.push(page.pathname);
+  }
+  await succeeds(Deno.execPath(), ["fmt", "-q", ...written]);
 }
 
 async function describeMachine(): Promise<Record<string, string>> {
