@@ -3,6 +3,7 @@
 // be published. Run: deno task check [step ...]
 
 import config from "../deno.json" with { type: "json" };
+import { temporary } from "./_temporary.ts";
 
 const root = new URL("..", import.meta.url);
 const exported = Object.values(config.exports);
@@ -32,9 +33,11 @@ for (const step of wanted) {
     console.error(`Unknown step ${JSON.stringify(step)}: expected ${known}`);
     Deno.exit(2);
   }
+  await using directory = await temporary();
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: STEPS[step],
     cwd: root,
+    env: directory.env,
   }).output();
   console.log(`${success ? "ok    " : "FAILED"} ${step}`);
   if (success) continue;
