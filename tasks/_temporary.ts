@@ -8,6 +8,7 @@ export interface Temporary extends AsyncDisposable {
 /** Examples in docs make temporary directories and do not clean up. */
 export async function temporary(): Promise<Temporary> {
   const path = await Deno.makeTempDir({ prefix: "sluice" });
+  await Deno.chmod(path, 0o755); // tests of permissions become another user
   return {
     env: { TMPDIR: path, TEMP: path, TMUX_TMPDIR: path },
     [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }),
