@@ -1,10 +1,14 @@
 // Joining two ends: bytes both ways, or messages and lines of a terminal.
 
 import type { Duplex } from "../duplex.ts";
+import { within } from "../_async/wait.ts";
 import { channel } from "../framing/mod.ts";
 import type { LineMessages } from "./_messages.ts";
 import { UsageError } from "./_command.ts";
 import { printable, type Terminal } from "./_terminal.ts";
+
+/** How long standard input is read on after the peer ended, in ms, as by socat. */
+const LAST_WORDS = 500;
 
 /**
  * This process's own standard input and output. On a terminal, what comes is
@@ -69,6 +73,11 @@ export async function bridgeStdio(
     connection.readable.pipeTo(stdio.writable, { signal }),
     failed,
   ]);
+  // The peer may only have ended its own side: what is here already still goes.
+  if (!Deno.stdin.isTerminal()) {
+    await within(sending, "Cannot send", { signal, timeout: LAST_WORDS })
+      .catch(() => {});
+  }
   ended.abort();
   await sending.catch(() => {});
 }
