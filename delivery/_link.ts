@@ -6,7 +6,7 @@ import {
   type Duplex,
 } from "../duplex.ts";
 import { rawIoOf, type RawSink } from "../_async/raw_io.ts";
-import { timeoutError } from "../_async/wait.ts";
+import { MAX_TIMER, timeoutError } from "../_async/wait.ts";
 import { FrameError } from "../framing/frame_error.ts";
 import {
   BufferSource,
@@ -38,8 +38,6 @@ export interface LinkTimeouts {
   partialFrame: number;
   close: number;
 }
-
-const MAX_TIMER = 2 ** 31 - 1;
 
 /** Reads and writes one duplex until it breaks. */
 export class Link {

@@ -1,5 +1,6 @@
 // What becomes of messages that were sent: who waits to know.
 
+import { MAX_TIMER } from "../_async/wait.ts";
 import type { WaitOptions } from "../duplex.ts";
 
 interface Entry {
@@ -18,8 +19,6 @@ const capture = (
   resolveIt = resolve;
   rejectIt = reject;
 };
-
-const MAX_TIMER = 2 ** 31 - 1;
 
 /**
  * Those who wait for the acknowledgement of a message, in the order of the

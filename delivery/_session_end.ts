@@ -1,5 +1,6 @@
 // How a session ends: each side in its own time, both at once, or not in order.
 
+import { MAX_TIMER } from "../_async/wait.ts";
 import { ConnectionClosedError } from "../duplex.ts";
 import { closedHere, endedByPeer } from "../framing/_channel_errors.ts";
 import type { Incoming } from "./_incoming.ts";
@@ -19,8 +20,6 @@ export interface SessionEndParts<In, Out> {
   /** Called once, when the session is over. */
   onOver: (() => void) | undefined;
 }
-
-const MAX_TIMER = 2 ** 31 - 1;
 
 /** Where both sides stand, from the first end to the last. */
 export class SessionEnd<In, Out> {

@@ -2,14 +2,12 @@
 
 import { ConnectionClosedError } from "../duplex.ts";
 import { checkInteger } from "../_async/check.ts";
-import { checkTimeout } from "../_async/wait.ts";
+import { checkTimeout, MAX_TIMER } from "../_async/wait.ts";
 import type { ReliableListenerOptions } from "./listener_types.ts";
 import { GreetingRefused } from "./_refused.ts";
 import { Session } from "./_session.ts";
 import { resolveTimeouts } from "./_timeouts.ts";
 import { ID_BYTES, Refusal } from "./_wire.ts";
-
-const MAX_TIMER = 2 ** 31 - 1;
 
 /** What {@linkcode Sessions} tell. */
 export interface SessionsParts<In, Out> {

@@ -1,5 +1,6 @@
 // The receiving half of a channel.
 
+import { MAX_TIMER } from "../_async/wait.ts";
 import type { WaitOptions } from "../duplex.ts";
 import type { Codec } from "./codec.ts";
 import type { FrameDecoder } from "./format.ts";
@@ -24,9 +25,6 @@ export interface InboxParts<In> {
   /** Bytes that are no frame, or a stream that broke. */
   onFail: (error: unknown) => void;
 }
-
-/** The longest delay that `setTimeout` takes; longer ones fire at once. */
-const MAX_TIMER = 2 ** 31 - 1;
 
 /** A message that was refused, in the place where it would have been. */
 export class Refused {

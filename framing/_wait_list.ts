@@ -1,8 +1,5 @@
 import type { WaitOptions } from "../duplex.ts";
-import { checkTimeout, timeoutError } from "../_async/wait.ts";
-
-/** The longest delay that `setTimeout` takes; longer ones fire at once. */
-const MAX_TIMER = 2 ** 31 - 1;
+import { checkTimeout, MAX_TIMER, timeoutError } from "../_async/wait.ts";
 
 /** Who waits, with what they brought. */
 export interface Waiting<T, I> {

@@ -13,10 +13,8 @@ import { isPlainObject } from "./_values.ts";
 import { RpcError } from "./errors.ts";
 import { throughMiddleware } from "./_middleware.ts";
 import { ServedCall } from "./_served_call.ts";
-import { timeoutError } from "../_async/wait.ts";
+import { MAX_TIMER, timeoutError } from "../_async/wait.ts";
 import { violation } from "./_link.ts";
-
-const MAX_TIMER = 2 ** 31 - 1;
 
 interface Queued {
   call: ServedCall;

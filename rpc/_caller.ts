@@ -10,7 +10,7 @@ import { checkRef, violation } from "./_link.ts";
 import { iterable } from "./_iterable_call.ts";
 import { Parcel } from "./_parcel.ts";
 import { Pending, PendingCalls } from "./_pending.ts";
-import { checkTimeout, timeoutError } from "../_async/wait.ts";
+import { checkTimeout, MAX_TIMER, timeoutError } from "../_async/wait.ts";
 import { hasLive } from "./_values.ts";
 import { fromWireError } from "./_wire_error.ts";
 import { isControl, isWithinDepth } from "./_methods.ts";
@@ -18,8 +18,6 @@ import { RpcError } from "./errors.ts";
 import { throughMiddleware } from "./_middleware.ts";
 import { Streams } from "./_streams.ts";
 
-/** The longest delay that `setTimeout` takes. */
-const MAX_TIMER = 2 ** 31 - 1;
 const NO_OPTIONS: CallOptions = {};
 const NO_METADATA: Metadata = {};
 

@@ -1,7 +1,7 @@
 // What waits to be sent when the channel is full, in order.
 
 import { ConnectionClosedError } from "../duplex.ts";
-import { timeoutError } from "../_async/wait.ts";
+import { MAX_TIMER, timeoutError } from "../_async/wait.ts";
 import type { Channel } from "../framing/mod.ts";
 import { DuplexChannel } from "../framing/_channel.ts";
 
@@ -22,9 +22,6 @@ interface Entry {
  * goes on with them while this side answers the others.
  */
 const EARLY = 32;
-
-/** The longest delay that `setInterval` takes. */
-const MAX_TIMER = 2 ** 31 - 1;
 
 /** Whether the channel can't send any more, rather than not this message. */
 function isEnd(error: unknown): boolean {

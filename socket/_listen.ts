@@ -20,19 +20,45 @@ import { bindPath, type BoundPath } from "./_bind.ts";
 import { checkPath, isAbstract, systemPath } from "./_path.ts";
 import type { AllowPeer, PeerDeniedError } from "./peer.ts";
 
-interface ListenAsOptions extends ByteStreamOptions {
+/** Options of `listenUnix`. */
+export interface ListenUnixOptions extends ByteStreamOptions {
+  /** Where to listen; `"@name"` is in the abstract namespace (Linux). */
   path: string;
+  /**
+   * The mode of the socket's file: who may connect needs the write bit. It is
+   * right from the first moment the path exists, whatever the umask.
+   *
+   * @default {0o600}
+   */
   mode?: number;
+  /**
+   * How many connections the kernel holds until they are accepted, capped by
+   * `/proc/sys/net/core/somaxconn`. It needs `--allow-ffi`; without a value the
+   * runtime's own stands.
+   */
   backlog?: number;
+  /**
+   * Who may connect. Others are closed before a byte is read. It needs
+   * `--allow-ffi`. An abstract name has no mode, so `"same-user"` is its
+   * default where FFI is allowed.
+   */
   allow?: AllowPeer;
+  /** Told of each peer that `allow` turned away. What it throws is dropped. */
   onDenied?: (error: PeerDeniedError) => void;
+  /**
+   * Whether to listen in a directory where any user may replace the socket
+   * (mode with `o+w` and no sticky bit).
+   *
+   * @default {false}
+   */
   allowUnsafeDirectory?: boolean;
+  /** Ends the start: it rejects with the signal's reason. */
   signal?: AbortSignal;
 }
 
 /** Listens on the socket at `options.path`; errors tell of `address`. */
 export async function listenAs(
-  options: ListenAsOptions,
+  options: ListenUnixOptions,
   address: string,
 ): Promise<Listener> {
   const { path, mode = 0o600, backlog, allowUnsafeDirectory = false } = options;
