@@ -298,6 +298,9 @@ function whichAreOpen(first: number): number {
   return open;
 }
 
+/** So many cookies are remembered before those of closed sockets are dropped. */
+const REMEMBERED = 1024;
+
 /**
  * Tells accepted sockets of one listener apart: `claim` gives the descriptor
  * that was accepted since the last call. It works because a listener accepts
@@ -305,7 +308,11 @@ function whichAreOpen(first: number): number {
  */
 export class AcceptedDescriptors {
   readonly #path: string;
-  readonly #claimed = new Map<number, bigint>();
+  /** By cookie, as a second descriptor of an older socket may be open too. */
+  #claimed = new Set<bigint>();
+  #limit = REMEMBERED;
+  /** Numbers of claimed sockets, where there are no cookies (macOS). */
+  readonly #numbers = new Set<number>();
 
   constructor(boundPath: string) {
     this.#path = boundPath;
@@ -318,7 +325,7 @@ export class AcceptedDescriptors {
 
   /** The connection was closed: its number may be another's from now on. */
   release(fd: number | undefined): void {
-    if (fd !== undefined) this.#claimed.delete(fd);
+    if (fd !== undefined) this.#numbers.delete(fd);
   }
 
   #take(fd: number): boolean {
@@ -326,9 +333,20 @@ export class AcceptedDescriptors {
     if (name?.family !== "unix" || name.path !== this.#path) return false;
     if (isListening(fd)) return false;
     const cookie = socketCookie(fd);
-    // Without cookies (macOS) a number is another's once it was released.
-    if (this.#claimed.get(fd) === cookie) return false;
-    this.#claimed.set(fd, cookie);
+    if (cookie === 0n) {
+      if (this.#numbers.has(fd)) return false;
+      this.#numbers.add(fd);
+      return true;
+    }
+    if (this.#claimed.has(cookie)) return false;
+    if (this.#claimed.size === this.#limit) this.#forgetClosed();
+    this.#claimed.add(cookie);
     return true;
+  }
+
+  #forgetClosed(): void {
+    const open = new Set(openDescriptors().map(socketCookie));
+    this.#claimed = this.#claimed.intersection(open);
+    this.#limit = 2 * this.#claimed.size + REMEMBERED;
   }
 }

@@ -145,6 +145,29 @@ Deno.test("shm connection gives back its memory and descriptors", {
     assertEquals(await peerEnd(child), 0);
   }));
 
+Deno.test("listenShm serves a peer that comes after another one left", {
+  ignore,
+}, () =>
+  withPath(async (path) => {
+    await using listener = await listenShm({ path });
+    const open: Connection[] = [];
+    // The client's number is free again, below all of the server's.
+    for (let round = 0; round < 6; round++) {
+      const [client, server] = await Promise.all([
+        connectShm({ path }),
+        listener.accept(),
+      ]);
+      open.push(server);
+      const writer = client.writable.getWriter();
+      await writer.write(new Uint8Array([round]));
+      const reader = server.readable.getReader();
+      assertEquals((await reader.read()).value, new Uint8Array([round]));
+      await client.close();
+    }
+    for (const server of open) server.abort();
+    await Promise.allSettled(open.map((server) => server.closed));
+  }));
+
 Deno.test(
   "listenShm turns away whom allow does not",
   { ignore },

@@ -537,3 +537,20 @@ test("connectUnix and listenUnix say what is at the path instead", async () => {
     "Cannot listen on unix:/proc/a.sock: no file can be made in its directory",
   );
 }, Deno.build.os !== "linux");
+
+test("listenUnix tells a new connection from an open one after a thousand", async () => {
+  await using directory = await temporaryDirectory();
+  const path = `${directory.path}/a.sock`;
+  await using listener = await listenUnix({ path });
+  const pair = () => Promise.all([connectUnix({ path }), listener.accept()]);
+  const [client, server] = await pair();
+  const held = descriptorOf(server)!.fd;
+  for (let round = 0; round < 1030; round++) {
+    const [left, right] = await pair();
+    assert(descriptorOf(right)!.fd !== held);
+    left.abort();
+    right.abort();
+  }
+  client.abort();
+  server.abort();
+});
