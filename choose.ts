@@ -1,5 +1,5 @@
 import { schemes } from "./address.ts";
-import { describe } from "./_async/check.ts";
+import { checkOneOf, describe } from "./_async/check.ts";
 import type { MeasureReport } from "./measure.ts";
 
 /** What the two programs need of each other: the argument of {@linkcode choose}. */
@@ -110,6 +110,19 @@ const FIGURES: Record<string, Figures> = {
   tls: { roundTrip: 0.15, throughput: 0.3e9 },
 };
 
+/** What `Deno.build.os` may be. */
+const SYSTEMS: readonly (typeof Deno.build.os)[] = [
+  "linux",
+  "darwin",
+  "windows",
+  "android",
+  "freebsd",
+  "netbsd",
+  "aix",
+  "solaris",
+  "illumos",
+];
+
 /** The part of what is possible that a program should count on. */
 const SHARE = 0.5;
 /** What one message costs beside its bytes, when many leave in one write. */
@@ -145,7 +158,7 @@ const MECHANISMS: Record<string, Omit<Mechanism, "scheme">> = {
  * @param needs What matters. Everything has a default.
  * @returns The mechanism, its reasons, and when another one would be better.
  * @throws {RangeError} If a number is not above 0.
- * @throws {TypeError} If a number is none.
+ * @throws {TypeError} If a number is none, or `os` no system.
  *
  * @example A server on the same machine, and a stream of camera frames
  * ```ts
@@ -175,6 +188,7 @@ export function choose(needs: Needs = {}): Choice {
   checkAboveZero("messageSize", messageSize);
   checkAboveZero("rate", rate);
   checkAboveZero("roundTrip", roundTrip);
+  checkOneOf("os", os, SYSTEMS);
   if (measured !== undefined && !Array.isArray(measured?.measured)) {
     throw new TypeError(
       `Invalid measured: expected what measure() gave, received ${

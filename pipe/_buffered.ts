@@ -2,6 +2,7 @@
 // makes a child wait for ever, within a limit.
 
 import type { Source } from "./_source.ts";
+import { turn, Turns } from "./_turns.ts";
 
 /** What a {@linkcode BufferedSource} keeps and whom it tells. */
 export interface BufferedSourceOptions {
@@ -15,6 +16,7 @@ export interface BufferedSourceOptions {
 export class BufferedSource implements Source {
   readonly #source: Source;
   readonly #options: BufferedSourceOptions;
+  readonly #turns = new Turns();
   #queue: Uint8Array[] = [];
   #queued = 0;
   #eager = false;
@@ -98,6 +100,7 @@ export class BufferedSource implements Source {
   async #pull(): Promise<Uint8Array | null> {
     this.#pulling = true;
     try {
+      if (this.#turns.due()) await turn();
       const chunk = await this.#source.next();
       if (chunk === null) this.#end();
       return this.#ended ? null : chunk;
@@ -123,6 +126,7 @@ export class BufferedSource implements Source {
           await new Promise<void>((resolve) => this.#resume = resolve);
           continue;
         }
+        if (this.#turns.due()) await turn();
         const chunk = await this.#source.next();
         if (chunk === null || this.#ended) break;
         if (full && !this.#taken) {

@@ -44,6 +44,7 @@ export function checkOptions(options: PipelineOptions): CheckedOptions {
   if (checked.maxOutput !== Infinity) {
     checkInteger("maxOutput", checked.maxOutput, 0);
   }
+  checkSignal("killSignal", checked.killSignal);
   checkTimeout("timeout", checked.timeout);
   checkTimeout("killTimeout", checked.killTimeout);
   checkTimeout("drainTimeout", checked.drainTimeout);
@@ -58,6 +59,16 @@ export function checkOptions(options: PipelineOptions): CheckedOptions {
   }
   checkCommandOptions(checked);
   return checked;
+}
+
+/** Throws unless `signal` is named as the system names signals. */
+export function checkSignal(name: string, signal: Deno.Signal): void {
+  if (/^SIG[A-Z][A-Z0-9]+$/.test(signal)) return;
+  throw new TypeError(
+    `Invalid ${name}: expected a signal such as "SIGTERM", received ${
+      describe(signal)
+    }`,
+  );
 }
 
 /** Whether the option names where stdin comes from, and is no source. */

@@ -60,6 +60,16 @@ export function failedInput(stage: StageRun, cause: unknown): Failure {
   };
 }
 
+/** This program's stdout takes no more. */
+export function failedOutput(stage: StageRun, cause: unknown): Failure {
+  return {
+    code: "output-failed",
+    why: `its output could not be written: ${String(cause)}`,
+    stage,
+    cause,
+  };
+}
+
 /** A function, or the streams, of a stage threw. */
 export function failedStage(stage: StageRun, cause: unknown): Failure {
   return {

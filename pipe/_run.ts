@@ -5,10 +5,11 @@ import { BufferedSource } from "./_buffered.ts";
 import { type CheckedOptions, isPlace } from "./_check.ts";
 import { StartFailure } from "./_command.ts";
 import { startCommandStage } from "./_command_stage.ts";
-import { type Failure, tooLong, tooMuch } from "./_failures.ts";
+import { failedOutput, type Failure, tooLong, tooMuch } from "./_failures.ts";
 import { startFunctionStage } from "./_function_stage.ts";
 import type { Host } from "./_host.ts";
 import { checkCapacity, type Link, passesDescriptors } from "./_links.ts";
+import { passOn } from "./_own_output.ts";
 import { type Source, sourceOf } from "./_source.ts";
 import { StageRun } from "./_stage_run.ts";
 import type { CheckedStage } from "./_stages.ts";
@@ -94,7 +95,13 @@ export class Run implements Host {
       this.#explainStart(error, this.stages[index]);
       return;
     }
-    if (link.from === "source") {
+    if (link.from === "source" && options.stdout !== "piped") {
+      this.#last.tasks.push(
+        passOn(link.source, options.stdout).catch((cause) =>
+          this.fail(failedOutput(this.#last, cause))
+        ),
+      );
+    } else if (link.from === "source") {
       const { maxOutput } = options;
       this.output = new BufferedSource(link.source, {
         limit: maxOutput,

@@ -1,6 +1,6 @@
 // The ways to read a running pipeline.
 
-import type { CheckedOptions } from "./_check.ts";
+import { type CheckedOptions, checkSignal } from "./_check.ts";
 import { pipesOfOne, setEnds } from "./_ends.ts";
 import { Run } from "./_run.ts";
 import { toStream } from "./_source.ts";
@@ -148,6 +148,7 @@ export class Running implements RunningProcess {
   }
 
   kill(signal: Deno.Signal = this.#run.options.killSignal): void {
+    checkSignal("signal", signal);
     this.#run.kill(signal);
   }
 

@@ -3,11 +3,13 @@
 /** Puts lines together from chunks that end anywhere. */
 export class LineSplitter {
   readonly #decoder = new TextDecoder("utf-8", { fatal: true });
-  #rest = "";
+  /** What came of a line that has no end yet: joined once, when it ends. */
+  #pieces: string[] = [];
+  #pending = 0;
 
   /** How long the line is that has no end yet, in UTF-16 units. */
   get pending(): number {
-    return this.#rest.length;
+    return this.#pending;
   }
 
   /**
@@ -20,10 +22,20 @@ export class LineSplitter {
     const text = this.#decoder.decode(chunk ?? new Uint8Array(), {
       stream: chunk !== null,
     });
-    const lines = (this.#rest + text).split("\n");
-    this.#rest = lines.pop()!;
-    if (chunk === null && this.#rest !== "") lines.push(this.#rest);
+    const lines = text.split("\n");
+    const rest = lines.pop()!;
+    if (lines.length > 0) lines[0] = this.#take() + lines[0];
+    if (rest !== "") this.#pieces.push(rest);
+    this.#pending += rest.length;
+    if (chunk === null && this.#pending > 0) lines.push(this.#take());
     return lines.map((line) => line.endsWith("\r") ? line.slice(0, -1) : line);
+  }
+
+  #take(): string {
+    const line = this.#pieces.join("");
+    this.#pieces = [];
+    this.#pending = 0;
+    return line;
   }
 }
 

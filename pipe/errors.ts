@@ -11,6 +11,8 @@
  * - `"max-output"`: it wrote more than `maxOutput` bytes, and was ended.
  * - `"output-held"`: a program had exited, and another process that it left
  *   kept its output open for longer than `drainTimeout`.
+ * - `"output-failed"`: this program's stdout takes no more of what a JavaScript
+ *   stage yields; `cause` has the error.
  * - `"stage-failed"`: a JavaScript stage threw; `cause` has the error.
  * - `"input-failed"`: the source of the input threw; `cause` has the error.
  * - `"invalid-utf8"`: the output was read as text and is none.
@@ -27,6 +29,7 @@ export type PipelineErrorCode =
   | "timeout"
   | "max-output"
   | "output-held"
+  | "output-failed"
   | "stage-failed"
   | "input-failed"
   | "invalid-utf8"

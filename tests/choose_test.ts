@@ -72,6 +72,11 @@ Deno.test("choose refuses numbers that make no sense", () => {
     TypeError,
     "Invalid messageSize",
   );
+  assertThrows(
+    () => choose({ os: "macos" as unknown as "darwin" }),
+    TypeError,
+    "Invalid os",
+  );
 });
 
 Deno.test("choose goes by the figures of a measurement", () => {

@@ -481,10 +481,72 @@ Deno.test("pipeline refuses what is no stage", async () => {
     "maxOutput",
   );
   assertThrows(
+    () => pipeline(["ls"]).with({ killSignal: "TERM" as Deno.Signal }).start(),
+    TypeError,
+    'Invalid killSignal: expected a signal such as "SIGTERM", received "TERM"',
+  );
+  assertThrows(
     () => pipeline(["ls"]).pipe(upper, { cwd: "/" }),
     TypeError,
     "only a command",
   );
+});
+
+Deno.test("pipeline of JavaScript alone ends at a timeout", async () => {
+  const endless = () =>
+    new ReadableStream<Uint8Array>({
+      pull: (controller) => controller.enqueue(new Uint8Array(1000)),
+    });
+  const same = () => new TransformStream<Uint8Array, Uint8Array>();
+  await fails("timeout", async () => {
+    const options = { stdin: endless(), timeout: 50 };
+    for await (const _ of pipeline(same()).with(options).readable);
+  });
+  await fails("timeout", () => {
+    const options = { stdin: endless(), timeout: 50, stdout: "null" } as const;
+    return pipeline(same(), same()).with(options).run();
+  });
+});
+
+Deno.test("pipeline takes a line that comes in a million pieces", async () => {
+  const piece = new Uint8Array([97]);
+  async function* pieces() {
+    for (let i = 0; i < 1_000_000; i++) yield piece;
+  }
+  const lines = await Array.fromAsync(pipeline(pieces).lines());
+  assertEquals(lines.map((line) => line.length), [1_000_000]);
+});
+
+for (const [stdout, expected] of [["inherit", "A\nB\n"], ["null", ""]]) {
+  Deno.test(`pipeline moves what JavaScript yields to stdout ${stdout}`, async () => {
+    const script = `
+      import { pipeline } from "${import.meta.resolve("../pipe/mod.ts")}";
+      await pipeline(["printf", "a\\nb\\n"], async function* (input) {
+        const text = input.pipeThrough(new TextDecoderStream());
+        for await (const part of text) yield part.toUpperCase();
+      }).with({ stdout: "${stdout}" }).run();`;
+    const command = [Deno.execPath(), "eval", script];
+    assertEquals(await pipeline(command).text(), expected);
+  });
+}
+
+Deno.test({
+  name: "pipeline says that its stdout takes no more from JavaScript",
+  ignore: !hasFfi, // a child with every permission
+  async fn() {
+    const script = `
+      import { pipeline } from "${import.meta.resolve("../pipe/mod.ts")}";
+      await pipeline(async function* () {
+        while (true) yield "y\\n";
+      }).with({ stdout: "inherit" }).run()
+        .catch((error) => console.error(error.code));`;
+    const first = await pipeline([Deno.execPath(), "eval", script], [
+      "head",
+      "-1",
+    ]).output();
+    assertEquals(new TextDecoder().decode(first.stdout), "y\n");
+    assertEquals(first.stages[0].stderr.trim(), "output-failed");
+  },
 });
 
 Deno.test("pipeline is a description that can run twice", async () => {

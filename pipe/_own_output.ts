@@ -1,0 +1,31 @@
+// What a JavaScript stage yields, where this program does not read it.
+
+import type { Source } from "./_source.ts";
+import { turn, Turns } from "./_turns.ts";
+
+/**
+ * Moves a source to this program's stdout, or nowhere, until it ends or nobody
+ * reads stdout any more.
+ */
+export async function passOn(
+  source: Source,
+  stdout: "inherit" | "null",
+): Promise<void> {
+  const turns = new Turns();
+  try {
+    for (;;) {
+      if (turns.due()) await turn();
+      const chunk = await source.next();
+      if (chunk === null) return;
+      if (stdout === "inherit") await writeAll(chunk);
+    }
+  } finally {
+    source.cancel();
+  }
+}
+
+async function writeAll(chunk: Uint8Array): Promise<void> {
+  for (let at = 0; at < chunk.byteLength;) {
+    at += await Deno.stdout.write(chunk.subarray(at));
+  }
+}
