@@ -508,13 +508,13 @@ Deno.test("pipeline of JavaScript alone ends at a timeout", async () => {
   });
 });
 
-Deno.test("pipeline takes a line that comes in a million pieces", async () => {
+Deno.test("pipeline takes a line that comes in many pieces", async () => {
   const piece = new Uint8Array([97]);
   async function* pieces() {
-    for (let i = 0; i < 1_000_000; i++) yield piece;
+    for (let i = 0; i < 200_000; i++) yield piece;
   }
   const lines = await Array.fromAsync(pipeline(pieces).lines());
-  assertEquals(lines.map((line) => line.length), [1_000_000]);
+  assertEquals(lines.map((line) => line.length), [200_000]);
 });
 
 for (const [stdout, expected] of [["inherit", "A\nB\n"], ["null", ""]]) {
