@@ -7,8 +7,10 @@ import {
   AF_UNIX,
   F_DUPFD_CLOEXEC,
   F_GETFD,
+  LOCK_EX,
   O_CLOEXEC,
   O_DIRECTORY,
+  O_RDONLY,
   POLLNVAL,
   SO_ACCEPTCONN,
   SO_COOKIE,
@@ -245,6 +247,7 @@ export function findUnixListener(path: string): number | undefined {
   });
 }
 
+const OWN_FILE = cString("/proc/self/comm");
 /** How many numbers, from the lowest free one on, may hold a new descriptor. */
 const WINDOW = 16;
 const ALL = 2 ** WINDOW - 1;
@@ -256,6 +259,30 @@ const ALL = 2 ** WINDOW - 1;
 export function watchUnixConnect<T>(
   open: () => Promise<T>,
 ): { opened: Promise<T>; fd: number | undefined } {
+  return oneAtATime(() => watchConnect(open));
+}
+
+/**
+ * Runs it while no other worker of this process runs such a thing: a number that
+ * one frees may be given to another's new socket, and hide it. Each opening of a
+ * file of the process holds a lock of its own.
+ */
+export function oneAtATime<T>(run: () => T): T {
+  if (Deno.build.os !== "linux") return run();
+  const lib = libc("find a descriptor");
+  const file = lib.open?.(OWN_FILE, O_RDONLY | O_CLOEXEC, 0) ?? -1;
+  if (file < 0) return run();
+  try {
+    lib.flock?.(file, LOCK_EX);
+    return run();
+  } finally {
+    lib.close?.(file);
+  }
+}
+
+function watchConnect<T>(
+  open: () => Promise<T>,
+): { opened: Promise<T>; fd: number | undefined } {
   // The kernel gives out the lowest free number.
   const first = lowestFree();
   const before = whichAreOpen(first);
@@ -263,7 +290,10 @@ export function watchUnixConnect<T>(
   let made = ~before & whichAreOpen(first);
   let fd: number | undefined;
   for (let at = first; made !== 0; at++, made >>>= 1) {
-    if ((made & 1) === 0 || socketName(at, "peer")?.family !== "unix") continue;
+    if ((made & 1) === 0) continue;
+    // An accepted socket's peer has no name, as a rule.
+    const peer = socketName(at, "peer");
+    if (peer?.family !== "unix" || peer.path === "") continue;
     if (fd !== undefined) return { opened, fd: undefined };
     fd = at;
   }

@@ -3,6 +3,7 @@
 
 import type { Connection } from "../duplex.ts";
 import { ByteConnection } from "../_transport/connection.ts";
+import { oneAtATime } from "../_libc/descriptor.ts";
 import { libc } from "../_libc/library.ts";
 import {
   F_DUPFD_CLOEXEC,
@@ -27,8 +28,11 @@ export class Doorbell {
   constructor(socket: Connection, fd: number) {
     this.#socket = socket;
     // Our own copy: the runtime may close and reuse its number at any time.
+    // Not while another worker looks for the socket that it just made.
     this.#fd = unwrap(
-      libc("ring the peer").fcntl!(fd, F_DUPFD_CLOEXEC, 3n),
+      oneAtATime(() =>
+        libc("ring the peer").fcntl!(fd, F_DUPFD_CLOEXEC, 3n)
+      ),
       "Cannot copy the descriptor of the rendezvous socket",
       "fcntl",
     );
