@@ -8,6 +8,7 @@ import {
   closedHere,
   endedByPeer,
   isCleanEnd,
+  peerOf,
   toLoss,
 } from "./_channel_errors.ts";
 import { BufferSource, StreamSource } from "./_frame_source.ts";
@@ -130,7 +131,7 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
       onInvalid: options.onInvalid,
       partialFrameTimeout,
       onEnd: () => this.#endReceiving(),
-      onFail: (error) => this.#fail(toLoss(error)),
+      onFail: (error) => this.#fail(this.#toLoss(error)),
     });
   }
 
@@ -268,7 +269,7 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
         }
       },
       cancel: (reason) => {
-        this.#inbox.stop(closedHere());
+        this.#inbox.stop(closedHere(this.#peer));
         return this.#reader.cancel(reason);
       },
     }, { highWaterMark: 0 });
@@ -285,7 +286,7 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
   async #endSending(): Promise<void> {
     await this.#checked();
     await this.#outbox.drain();
-    this.#outbox.seal(closedHere());
+    this.#outbox.seal(closedHere(this.#peer));
     await this.#endWriting();
     if (this.#inbox.end !== undefined) await this.close();
   }
@@ -302,7 +303,7 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
   }
 
   #endReceiving(): void {
-    this.#inbox.finish(endedByPeer());
+    this.#inbox.finish(endedByPeer(this.#peer));
     if (this.#outbox.end !== undefined) this.close();
   }
 
@@ -315,8 +316,8 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
     try {
       await this.#checked();
       const drained = this.#outbox.drain();
-      this.#outbox.seal(closedHere());
-      this.#inbox.stop(closedHere());
+      this.#outbox.seal(closedHere(this.#peer));
+      this.#inbox.stop(closedHere(this.#peer));
       const { close, closed, abort } = this.#duplex;
       if (close && closed && abort) { // a Connection: it knows how to close
         await close.call(this.#duplex);
@@ -324,7 +325,7 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
       } else await this.#closeStreams(drained);
       if (this.#loss !== undefined) throw this.#loss;
     } catch (error) {
-      return this.#fail(toLoss(error));
+      return this.#fail(this.#toLoss(error));
     }
     if (this.#over) return;
     this.#over = true;
@@ -353,7 +354,7 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
   }
 
   abort(reason?: unknown): void {
-    const error = reason ?? closedHere();
+    const error = reason ?? closedHere(this.#peer);
     this.#inbox.stop(error);
     this.#fail(error);
   }
@@ -361,7 +362,7 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
   /** The peer takes no more, but what it sent before may still arrive. */
   #onWriteError(error: unknown): void {
     if (this.#over || this.#loss !== undefined) return;
-    const loss = toLoss(error);
+    const loss = this.#toLoss(error);
     if (this.#outbox.queued > 0) this.#loss = loss;
     this.#outbox.fail(loss);
     if (this.#inbox.end !== undefined) this.close();
@@ -376,6 +377,14 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
     this.#reader.cancel(error).catch(() => {});
     this.#writer.abort(error).catch(() => {});
     this.#duplex.abort?.(error);
+  }
+
+  get #peer(): string | undefined {
+    return peerOf(this.#duplex);
+  }
+
+  #toLoss(error: unknown): unknown {
+    return toLoss(error, this.#peer);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -146,6 +146,27 @@ for (const format of [lengthPrefixed(), varint()]) {
   );
 }
 
+testBoth("names its peer in what send and receive say", async (ends, wrap) => {
+  const client = channel(wrap(ends.client), { codec: text });
+  const server = channel(wrap(ends.server), { codec: text });
+  const { remote } = ends.client;
+
+  await client.close();
+  await assertRejects(
+    () => server.receive(),
+    ConnectionClosedError,
+    `Cannot receive from a client of ${remote}: the peer ended the connection`,
+  );
+  for (const wait of [() => client.send("late"), () => client.receive()]) {
+    await assertRejects(
+      wait,
+      ConnectionClosedError,
+      ` to ${remote}: it was closed on this side`,
+    );
+  }
+  await server.close();
+});
+
 testBoth(
   "refuses a locked stream and leaves the other free",
   ({ client, server }, wrap) => {
