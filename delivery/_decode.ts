@@ -3,11 +3,14 @@
 import type { Codec } from "../framing/codec.ts";
 import type { FrameError } from "../framing/frame_error.ts";
 import { invalidMessage } from "../framing/_invalid_message.ts";
+import type { RangeCodec } from "../framing/_range_codec.ts";
 import type { Check } from "../framing/_validate.ts";
 
 /** What decodes and checks a message. */
 export interface DecodeParts<In> {
   codec: Codec<unknown>;
+  /** The codec, where it needs no view of a payload. */
+  rangeCodec: RangeCodec | undefined;
   check: Check<In> | undefined;
   onInvalid: ((error: FrameError) => void) | undefined;
 }
@@ -23,13 +26,25 @@ export class Refused {
 /** A message or what refused it; a promise of either where the check is async. */
 export type Item<In> = In | Refused | Promise<In | Refused>;
 
-/** The message of a payload; `NOTHING` for one that `onInvalid` was told of. */
+/**
+ * The message whose payload is `bytes` from `start` to `end`; `NOTHING` for one
+ * that `onInvalid` was told of.
+ */
 export function decode<In>(
-  payload: Uint8Array,
-  { codec, check, onInvalid }: DecodeParts<In>,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  { codec, rangeCodec, check, onInvalid }: DecodeParts<In>,
 ): Item<In> | typeof NOTHING {
   try {
-    const message = codec.decode(payload);
+    if (bytes.length < end) {
+      throw new TypeError(
+        "the buffer of an earlier message was transferred, and this one with it",
+      );
+    }
+    const message = rangeCodec === undefined
+      ? codec.decode(bytes.subarray(start, end))
+      : rangeCodec.decodeRange(bytes, start, end);
     if (check === undefined) return message as In;
     const checked = check(message);
     if (!(checked instanceof Promise)) return checked;

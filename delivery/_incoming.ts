@@ -10,7 +10,10 @@ import {
   Refused,
 } from "./_decode.ts";
 import { ProtocolError } from "./delivery_error.ts";
+import { type DataRun, payloadLength } from "./_frame_header.ts";
+import { PayloadQueue } from "./_payload_queue.ts";
 import type { Window } from "./window.ts";
+import { HEADER_BYTES } from "./_wire.ts";
 
 /** What an {@linkcode Incoming} is made of. */
 export interface IncomingParts<In> extends DecodeParts<In> {
@@ -42,9 +45,7 @@ export class Incoming<In> {
   /** So much is acknowledged at once: half of the window. */
   #manyMessages: number;
   #manyBytes: number;
-  #queue: (Uint8Array | undefined)[] = [];
-  #head = 0;
-  #tail = 0;
+  #queue = new PayloadQueue();
   #waiting = new WaitList<In, undefined>();
   /** Bytes that arrived and are not acknowledged, and those settled of them. */
   #heldBytes = 0;
@@ -89,30 +90,37 @@ export class Incoming<In> {
     return this.settled + this.#taken - 1;
   }
 
-  /** Takes the next message from the wire. Throws where it can't be that. */
-  push(payload: Uint8Array, sequence: number): void {
-    const ahead = (sequence - this.expected) | 0;
+  /**
+   * Takes the next messages from the wire: a run that is `bytes` from `start` to
+   * `end`. Throws where they can't be that.
+   */
+  push(bytes: Uint8Array, start: number, end: number, run: DataRun): void {
+    const { count } = run;
+    const ahead = (run.sequence - this.expected) | 0;
     if (ahead < 0) {
+      if (count > 1) return this.#pushEach(bytes, start, end, run);
       this.duplicates++;
       this.#parts.onSettled(true); // the peer may have missed it
       return;
     }
     if (ahead > 0) throw this.gap(this.expected + ahead);
     const { maxMessages, maxBytes } = this.#parts.window;
+    const held = this.#heldBytes + end - start - (count - 1) * HEADER_BYTES;
     if (
-      this.expected - this.acknowledged >= maxMessages ||
-      this.#heldBytes >= maxBytes
+      this.expected + count - this.acknowledged > maxMessages ||
+      held - run.lastLength >= maxBytes
     ) {
+      if (count > 1) return this.#pushEach(bytes, start, end, run);
       throw new ProtocolError(
         `Cannot receive message ${this.expected}: the peer exceeds its window ` +
           `of ${maxMessages} messages or ${maxBytes} bytes`,
         { code: "window" },
       );
     }
-    this.expected++;
-    this.#heldBytes += payload.length;
+    this.expected += count;
+    this.#heldBytes = held;
     if (this.end !== undefined) return; // nobody takes it: no acknowledgement
-    this.#queue[this.#tail++] = payload;
+    this.#queue.push(bytes, start, start + run.firstLength, count);
     while (this.#waiting.size > 0) {
       const item = this.take();
       if (item === NOTHING) return;
@@ -124,6 +132,23 @@ export class Incoming<In> {
     }
   }
 
+  /** The messages of a run of which not all are new, or fit, one by one. */
+  #pushEach(bytes: Uint8Array, start: number, end: number, run: DataRun): void {
+    let { sequence, firstLength: length } = run;
+    for (;; sequence++) {
+      const stop = start + length;
+      this.push(bytes, start, stop, {
+        sequence,
+        count: 1,
+        firstLength: length,
+        lastLength: length,
+      });
+      if (stop === end) return;
+      length = payloadLength(bytes, stop);
+      start = stop + HEADER_BYTES;
+    }
+  }
+
   /** The error of messages that are missing before `sequence`. */
   gap(sequence: number): ProtocolError {
     return new ProtocolError(
@@ -132,31 +157,25 @@ export class Incoming<In> {
     );
   }
 
-  /** The next payload that is here. */
-  #takePayload(): Uint8Array | undefined {
-    if (this.#head === this.#tail) return undefined;
-    const payload = this.#queue[this.#head]!;
-    this.#queue[this.#head++] = undefined;
-    if (this.#head === this.#tail) {
-      this.#head = this.#tail = 0;
-      this.#onEmpty?.();
-    }
-    if (this.#stale > 0) {
-      this.#stale--;
-      return payload;
-    }
-    if (this.#whenHandled) {
+  /** Takes the next payload off the queue, and counts it. */
+  #shift(): void {
+    const queue = this.#queue;
+    queue.shift();
+    const isLast = queue.size === 0;
+    if (isLast) this.#onEmpty?.();
+    const length = queue.end - queue.start;
+    if (this.#stale > 0) this.#stale--;
+    else if (this.#whenHandled) {
       this.#taken++;
-      this.#takenBytes += payload.length;
-      return payload;
+      this.#takenBytes += length;
+    } else {
+      const settled = ++this.settled;
+      const bytes = this.#settledBytes += length;
+      if (
+        isLast || !this.#noted || settled >= this.#dueAt ||
+        bytes >= this.#manyBytes
+      ) this.#note();
     }
-    const settled = ++this.settled;
-    const bytes = this.#settledBytes += payload.length;
-    if (
-      !this.#noted || settled >= this.#dueAt || bytes >= this.#manyBytes ||
-      this.#head === this.#tail
-    ) this.#note();
-    return payload;
   }
 
   /**
@@ -164,12 +183,14 @@ export class Incoming<In> {
    * the check is async, or `NOTHING`.
    */
   take(): Item<In> | typeof NOTHING {
-    for (;;) {
-      const payload = this.#takePayload();
-      if (payload === undefined) return NOTHING;
-      const item = decode(payload, this.#parts);
+    const queue = this.#queue;
+    while (queue.size > 0) {
+      this.#shift();
+      const item = decode(queue.bytes, queue.start, queue.end, this.#parts);
+      if (queue.size === 0) queue.release();
       if (item !== NOTHING) return item; // else it was refused and reported
     }
+    return NOTHING;
   }
 
   /** The next message that is here. Throws the error of a refused one. */
@@ -214,7 +235,7 @@ export class Incoming<In> {
 
   /** Resolves when all that is here is taken, or a turn later. */
   whenTaken(): Promise<void> | undefined {
-    if (this.#head === this.#tail) return undefined;
+    if (this.isEmpty) return undefined;
     return new Promise((resolve) => {
       const immediate = setImmediate(resolve);
       this.#onEmpty = () => {
@@ -226,7 +247,7 @@ export class Incoming<In> {
   }
 
   get isEmpty(): boolean {
-    return this.#head === this.#tail;
+    return this.#queue.size === 0;
   }
 
   /** Counts what was taken as the application's. */
@@ -261,7 +282,7 @@ export class Incoming<In> {
 
   /** Goes on with other numbers. What waits in the queue stays. */
   restart(sequence: number): void {
-    this.#stale = this.#tail - this.#head;
+    this.#stale = this.#queue.size;
     this.expected = this.settled = this.acknowledged = sequence;
     this.#dueAt = this.settled + this.#manyMessages;
     this.#heldBytes = this.#settledBytes = 0;
@@ -276,8 +297,8 @@ export class Incoming<In> {
 
   /** Ends it from this side. What is here is dropped. */
   stop(reason: unknown): void {
-    this.#queue = [];
-    this.#head = this.#tail = this.#stale = 0;
+    this.#queue.clear();
+    this.#stale = 0;
     this.finish(reason);
   }
 }

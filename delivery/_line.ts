@@ -3,6 +3,7 @@
 import { ConnectionClosedError } from "../duplex.ts";
 import { Acknowledger } from "./_acknowledger.ts";
 import { ProtocolError } from "./delivery_error.ts";
+import type { DataRun } from "./_frame_header.ts";
 import type { Incoming } from "./_incoming.ts";
 import type { Link, LinkOwner } from "./_link.ts";
 import type { Outgoing } from "./_outgoing.ts";
@@ -108,9 +109,9 @@ export class Line<In, Out> implements LinkOwner {
 
   // --- Hearing -----------------------------------------------------------
 
-  onData(payload: Uint8Array, sequence: number): void {
+  onData(bytes: Uint8Array, start: number, end: number, run: DataRun): void {
     if (!this.isConfirmed) this.#confirm();
-    this.#parts.incoming.push(payload, sequence);
+    this.#parts.incoming.push(bytes, start, end, run);
   }
 
   #confirm(): void {

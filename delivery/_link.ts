@@ -14,12 +14,13 @@ import {
   StreamSource,
 } from "../framing/_frame_source.ts";
 import { HeaderDecoder } from "../framing/_header_decoder.ts";
-import { CHECKSUM_BYTES, FrameHeader, Kind, verify } from "./_wire.ts";
+import { type DataRun, FrameHeader, verify } from "./_frame_header.ts";
+import { CHECKSUM_BYTES, Kind } from "./_wire.ts";
 
 /** Who a {@linkcode Link} works for: a greeting first, then a session. */
 export interface LinkOwner {
-  /** `sequence` is the low 32 bits of the message's number. */
-  onData(payload: Uint8Array, sequence: number): void;
+  /** Messages: `run` tells what `bytes` are from `start` to `end`. */
+  onData(bytes: Uint8Array, start: number, end: number, run: DataRun): void;
   /** Any other frame. What these two throw ends the link. */
   onControl(kind: number, payload: Uint8Array): void;
   /** Resolves when what was read is taken, or a turn later; at once if undefined. */
@@ -111,6 +112,7 @@ export class Link {
   allowData(maxFrameLength: number, checksums: boolean): void {
     this.#checksums = checksums;
     this.#header.maxData = maxFrameLength + (checksums ? CHECKSUM_BYTES : 0);
+    this.#header.joinsData = !checksums; // each has its own to be verified
   }
 
   /** There may be something to write. What comes in one turn goes together. */
@@ -178,14 +180,17 @@ export class Link {
 
   #onFrame = (bytes: Uint8Array, start: number, end: number): void => {
     if (this.#over) return;
-    const frame = bytes.subarray(start, end);
     this.#wasWhole = true;
     const header = this.#header;
     if (header.kind === Kind.Data) {
-      const payload = this.#checksums ? verify(header, frame) : frame;
-      this.owner.onData(payload, header.sequence);
+      if (this.#checksums) {
+        end = verify(header, bytes, start, end);
+        header.firstLength = header.lastLength = end - start;
+      }
+      this.owner.onData(bytes, start, end, header);
     } else {
-      this.owner.onControl(header.kind, verify(header, frame));
+      end = verify(header, bytes, start, end);
+      this.owner.onControl(header.kind, bytes.subarray(start, end));
     }
   };
 

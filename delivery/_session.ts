@@ -6,6 +6,7 @@ import { closedHere } from "../framing/_channel_errors.ts";
 import type { Codec } from "../framing/codec.ts";
 import { resolveLimits } from "../framing/_limits.ts";
 import { msgpack } from "../framing/msgpack_codec.ts";
+import { asRangeCodec } from "../framing/_range_codec.ts";
 import { createCheck } from "../framing/_validate.ts";
 import { handleAll } from "./_handle_all.ts";
 import { Incoming } from "./_incoming.ts";
@@ -84,6 +85,7 @@ export class Session<In, Out> implements ReliableChannel<In, Out> {
     });
     const incoming = this.incoming = new Incoming<In>({
       codec,
+      rangeCodec: asRangeCodec(codec),
       check: validate.in && createCheck(validate.in, "received"),
       onInvalid,
       window,

@@ -6,8 +6,6 @@
 //  | length | kind | sequence | payload | CRC-32    |
 //  +--------+------+----------+---------+- - - - - -+
 
-import { FrameError } from "../framing/frame_error.ts";
-import type { LengthHeader } from "../framing/_header_decoder.ts";
 import { crc32 } from "./_crc32.ts";
 import { ProtocolError } from "./delivery_error.ts";
 
@@ -64,8 +62,6 @@ const MAGIC = 0x736c7263; // "slrc"
 const VERSION = 1;
 const GREETING_BYTES = 54;
 const MAX_REASON = 200;
-/** Kind and sequence of the frame that is verified. */
-const HEAD = new Uint8Array(HEADER_BYTES - LENGTH_BYTES);
 
 /** What each side tells the other first. */
 export interface Greeting {
@@ -205,60 +201,9 @@ function getCount(view: DataView, offset: number): number {
   return high * 2 ** 32 + view.getUint32(offset + 4);
 }
 
-function malformed(what: string): ProtocolError {
+/** The error of a frame that has `what`. */
+export function malformed(what: string): ProtocolError {
   return new ProtocolError(`Cannot read frame: it has ${what}`, {
     code: "malformed",
   });
-}
-
-/** Reads length, kind and sequence at once; the payload is what follows. */
-export class FrameHeader implements LengthHeader {
-  readonly maxLength = HEADER_BYTES;
-  length = 0;
-  kind = 0;
-  /** The low 32 bits, signed. */
-  sequence = 0;
-  /** The longest payload of data, with its checksum. */
-  maxData = 0;
-
-  read(bytes: Uint8Array, start: number, end: number): number {
-    if (end - start < HEADER_BYTES) return 0;
-    const length = ((bytes[start] << 24) | (bytes[start + 1] << 16) |
-      (bytes[start + 2] << 8) | bytes[start + 3]) >>> 0;
-    const kind = bytes[start + 4];
-    this.length = length - (HEADER_BYTES - LENGTH_BYTES);
-    this.kind = kind;
-    this.sequence = (bytes[start + 5] << 24) | (bytes[start + 6] << 16) |
-      (bytes[start + 7] << 8) | bytes[start + 8];
-    if (kind > Kind.Refuse || this.length < 0) {
-      throw malformed(`the kind ${kind} and the length ${length}`);
-    }
-    const max = kind === Kind.Data ? this.maxData : MAX_CONTROL;
-    if (this.length > max) {
-      throw new FrameError(
-        `Cannot decode frame: length ${this.length} exceeds the ${max} that ` +
-          `the peer may send`,
-        { code: "too-long" },
-      );
-    }
-    return HEADER_BYTES;
-  }
-}
-
-/** The payload without the checksum, which has to be right. */
-export function verify(header: FrameHeader, payload: Uint8Array): Uint8Array {
-  const end = payload.length - CHECKSUM_BYTES;
-  if (end < 0) throw malformed("no checksum");
-  const { kind, sequence } = header;
-  HEAD[0] = kind;
-  HEAD[1] = sequence >>> 24;
-  HEAD[2] = sequence >>> 16;
-  HEAD[3] = sequence >>> 8;
-  HEAD[4] = sequence;
-  const expected = ((payload[end] << 24) | (payload[end + 1] << 16) |
-    (payload[end + 2] << 8) | payload[end + 3]) >>> 0;
-  if (crc32(payload, 0, end, crc32(HEAD, 0, 5)) !== expected) {
-    throw malformed("a wrong checksum");
-  }
-  return payload.subarray(0, end);
 }

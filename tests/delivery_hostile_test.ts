@@ -10,12 +10,12 @@ import {
   reliableListener,
   type ReliableListenerOptions,
 } from "../delivery/mod.ts";
+import { FrameHeader } from "../delivery/_frame_header.ts";
 import {
   controlFrame,
   encodeGreeting,
   encodeStatus,
   Flag,
-  FrameHeader,
   type Greeting,
   Kind,
 } from "../delivery/_wire.ts";
