@@ -42,7 +42,11 @@ export class Incoming<In> {
   end: unknown;
   #parts: IncomingParts<In>;
   #whenHandled: boolean;
-  /** So much is acknowledged at once: half of the window. */
+  /**
+   * So much is acknowledged at once. Who sends small messages takes time to make
+   * them: a quarter of the window leaves three to live on. For long ones half
+   * will do.
+   */
   #manyMessages: number;
   #manyBytes: number;
   #queue = new PayloadQueue();
@@ -65,7 +69,7 @@ export class Incoming<In> {
   constructor(parts: IncomingParts<In>) {
     this.#parts = parts;
     this.#whenHandled = parts.whenHandled;
-    this.#manyMessages = Math.ceil(parts.window.maxMessages / 2);
+    this.#manyMessages = Math.ceil(parts.window.maxMessages / 4);
     this.#manyBytes = Math.ceil(parts.window.maxBytes / 2);
     this.#dueAt = this.#manyMessages;
   }
@@ -74,7 +78,7 @@ export class Incoming<In> {
   setPeer({ maxMessages, maxBytes }: Required<Window>): void {
     const { window } = this.#parts;
     this.#manyMessages = Math.ceil(
-      Math.min(maxMessages, window.maxMessages) / 2,
+      Math.min(maxMessages, window.maxMessages) / 4,
     );
     this.#manyBytes = Math.ceil(Math.min(maxBytes, window.maxBytes) / 2);
     this.#dueAt = this.acknowledged + this.#manyMessages;
