@@ -4,6 +4,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { crc32 } from "../delivery/_crc32.ts";
 import { ProtocolError } from "../delivery/delivery_error.ts";
 import { FrameHeader, verify } from "../delivery/_frame_header.ts";
+import { Incoming } from "../delivery/_incoming.ts";
 import { SendLog } from "../delivery/_send_log.ts";
 import {
   controlFrame,
@@ -15,6 +16,8 @@ import {
   encodeStatus,
   Kind,
 } from "../delivery/_wire.ts";
+import type { Window } from "../delivery/window.ts";
+import { bytes, FrameError } from "../framing/mod.ts";
 import { HeaderDecoder } from "../framing/_header_decoder.ts";
 import { forAll } from "./_random.ts";
 
@@ -143,4 +146,103 @@ Deno.test("one wrong bit of a frame is noticed", () => {
       ProtocolError,
     );
   });
+});
+
+function createIncoming(window: Required<Window>): Incoming<Uint8Array> {
+  return new Incoming<Uint8Array>({
+    codec: bytes,
+    rangeCodec: undefined,
+    check: undefined,
+    onInvalid: undefined,
+    window,
+    whenHandled: false,
+    onSettled: () => {},
+  });
+}
+
+/** What comes out where so many messages were here before, and some are taken. */
+function receiveAll(
+  pieces: { chunk: Uint8Array; taking: number }[],
+  known: number,
+  window: Required<Window>,
+  joinsData: boolean,
+) {
+  const incoming = createIncoming(window);
+  incoming.restart(known);
+  const header = new FrameHeader();
+  header.maxData = 1 << 20;
+  header.joinsData = joinsData;
+  const decoder = new HeaderDecoder(header);
+  const taken: unknown[] = [];
+  let error: unknown;
+  try {
+    for (const { chunk, taking } of pieces) {
+      decoder.push(
+        chunk,
+        (frame) => incoming.push(frame, 0, frame.length, header),
+      );
+      for (let i = 0; i < taking; i++) taken.push(incoming.take());
+      incoming.acknowledge();
+    }
+  } catch (thrown) {
+    error = thrown;
+  }
+  while (!incoming.isEmpty) taken.push(incoming.take());
+  return { taken, error, expected: incoming.expected, incoming };
+}
+
+Deno.test("Incoming takes a run of messages as it takes each by itself", () => {
+  forAll(100, (random) => {
+    const log = new SendLog(false);
+    const count = random.below(60);
+    for (let i = 0; i < count; i++) {
+      log.append(random.bytes(random.pick([0, 1, 10, 300])));
+    }
+    const pieces: { chunk: Uint8Array; taking: number }[] = [];
+    for (let chunk; (chunk = log.readChunk(Infinity, Infinity));) {
+      for (let at = 0; at < chunk.length;) {
+        const end = at + 1 + random.below(random.pick([8, 500, 20_000]));
+        pieces.push({ chunk: chunk.slice(at, end), taking: random.below(30) });
+        at = end;
+      }
+    }
+    const known = random.pick([0, random.below(count + 1)]);
+    const window = {
+      maxMessages: random.pick([1, 20, 1000]),
+      maxBytes: random.pick([1, 1000, 1 << 20]),
+    };
+    const [each, joined] = [false, true].map((joinsData) =>
+      receiveAll(pieces, known, window, joinsData)
+    );
+    assertEquals(joined.taken, each.taken);
+    assertEquals(String(joined.error), String(each.error));
+    assertEquals(joined.expected, each.expected);
+    assertEquals(joined.incoming.duplicates, each.incoming.duplicates);
+  });
+});
+
+Deno.test("a message whose buffer was transferred takes those after it along, as errors", () => {
+  const log = new SendLog(false);
+  for (const word of ["one", "two", "three"]) log.append(text(word));
+  const chunk = log.readChunk(Infinity, Infinity)!.slice();
+  const window = { maxMessages: 10, maxBytes: 1000 };
+  const { incoming } = receiveAll([], 0, window, true);
+  const header = new FrameHeader();
+  header.maxData = 1000;
+  header.joinsData = true;
+  new HeaderDecoder(header).push(
+    chunk,
+    (frame) => incoming.push(frame, 0, frame.length, header),
+  );
+  const first = incoming.tryReceive()!;
+  assertEquals(first, text("one"));
+  (first.buffer as ArrayBuffer).transfer();
+  for (let i = 0; i < 2; i++) {
+    assertThrows(
+      () => incoming.tryReceive(),
+      FrameError,
+      "Cannot decode message: the buffer of an earlier message was transferred",
+    );
+  }
+  assertEquals(incoming.tryReceive(), undefined);
 });
