@@ -4,6 +4,7 @@ import type { WaitOptions } from "../duplex.ts";
 import { timeoutError } from "../_async/wait.ts";
 import { isCleanEnd } from "../framing/_channel_errors.ts";
 import type { Codec } from "../framing/codec.ts";
+import type { RangeCodec } from "../framing/_range_codec.ts";
 import type { Check } from "../framing/_validate.ts";
 import { DeliveryError } from "./delivery_error.ts";
 import { encode } from "./_encode.ts";
@@ -18,6 +19,8 @@ import type { Window } from "./window.ts";
 export interface OutgoingParts<Out> {
   log: SendLog;
   codec: Codec<unknown>;
+  /** The codec, where it can write small messages the short way. */
+  smallCodec: RangeCodec | undefined;
   check: Check<Out> | undefined;
   window: Required<Window>;
   maxFrameLength: number;
@@ -75,7 +78,7 @@ export class Outgoing<Out> {
           (checked) => this.#sendChecked(checked, options),
         );
       }
-      this.#append(this.#encode(message));
+      this.#appendMessage(message);
       return this.#outcomes.add(this.log.next - 1);
     } catch (error) {
       return Promise.reject(error);
@@ -123,7 +126,7 @@ export class Outgoing<Out> {
       ? message
       : this.#checks.checkNow(message);
     if (this.#checks.pending !== undefined || !this.room.isOpen) return false;
-    this.#append(this.#encode(checked));
+    this.#appendMessage(checked);
     return true;
   }
 
@@ -138,6 +141,17 @@ export class Outgoing<Out> {
       maybeDelivered: false,
       cause: this.#end,
     });
+  }
+
+  /** Takes a message for which there is room. */
+  #appendMessage(message: Out): void {
+    const { smallCodec, maxFrameLength } = this.#parts;
+    const length = smallCodec?.encodeSmall(message) ?? -1;
+    if (length < 0 || length > maxFrameLength) {
+      return this.#append(this.#encode(message));
+    }
+    this.log.append(smallCodec!.small, length);
+    this.#parts.onAppend();
   }
 
   #append(payload: Uint8Array): void {

@@ -66,6 +66,7 @@ export class Session<In, Out> implements ReliableChannel<In, Out> {
     const { validate = {}, acknowledge = "receipt", onInvalid } = options;
     checkOneOf("acknowledge", acknowledge, ["receipt", "handled"]);
     const codec = (options.codec ?? msgpack) as Codec<unknown>;
+    const rangeCodec = asRangeCodec(codec);
     const { maxFrameLength } = resolveLimits(options);
     const { isClient, checksum, onOver } = parts;
     const timeouts = this.timeouts = resolveTimeouts(options.timeouts);
@@ -77,6 +78,7 @@ export class Session<In, Out> implements ReliableChannel<In, Out> {
     const outgoing = this.outgoing = new Outgoing<Out>({
       log: this.log,
       codec,
+      smallCodec: rangeCodec,
       check: validate.out && createCheck(validate.out, "sent"),
       window,
       maxFrameLength,
@@ -85,7 +87,7 @@ export class Session<In, Out> implements ReliableChannel<In, Out> {
     });
     const incoming = this.incoming = new Incoming<In>({
       codec,
-      rangeCodec: asRangeCodec(codec),
+      rangeCodec,
       check: validate.in && createCheck(validate.in, "received"),
       onInvalid,
       window,
