@@ -7,6 +7,7 @@ import {
 } from "../duplex.ts";
 import { rawIoOf, type RawSink } from "../_async/raw_io.ts";
 import { MAX_TIMER, timeoutError } from "../_async/wait.ts";
+import { endedByPeer, peerOf } from "../framing/_channel_errors.ts";
 import { FrameError } from "../framing/frame_error.ts";
 import {
   BufferSource,
@@ -162,10 +163,7 @@ export class Link {
         if (this.#over) return;
         if (!more) {
           this.#decoder.end();
-          throw new ConnectionClosedError(
-            "Cannot receive: the peer ended the connection",
-            { code: "lost" },
-          );
+          throw endedByPeer(peerOf(this.#duplex), "lost");
         }
         this.#heard = true;
         this.reads++;

@@ -2,7 +2,7 @@
 
 import type { Connection, Duplex, WaitOptions } from "../duplex.ts";
 import { deadline, within } from "../_async/wait.ts";
-import { closedHere, endedByPeer } from "../framing/_channel_errors.ts";
+import { closedHere, endedByPeer, peerOf } from "../framing/_channel_errors.ts";
 import { type Channel, channel, FrameError } from "../framing/mod.ts";
 import { ChannelSeries } from "./_channel_series.ts";
 import { noConnection, Reconnector } from "./_reconnector.ts";
@@ -86,17 +86,18 @@ export class ReconnectingClient<In, Out>
     this.state = "connected";
     this.#channels.add(inner);
     if (this.connections > 1) this.#tell(attempts);
-    return { ended: this.#watch(inner, ended, start) };
+    return { ended: this.#watch(inner, ended, start, peerOf(duplex)) };
   }
 
   async #watch(
     inner: Channel<In, Out>,
     ended: Promise<void>,
     start: number,
+    peer: string | undefined,
   ): Promise<{ useful: boolean }> {
     const error = await Promise.race([
-      ended.then(() => endedByPeer()),
-      inner.closed.then(() => endedByPeer(), (error) => error),
+      ended.then(() => endedByPeer(peer)),
+      inner.closed.then(() => endedByPeer(peer), (error) => error),
     ]);
     // What is left of a frame may show only when what came before was taken.
     inner.closed.catch((cut) => {

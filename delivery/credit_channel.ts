@@ -1,7 +1,7 @@
 import type { Duplex, WaitOptions } from "../duplex.ts";
-import { ConnectionClosedError } from "../duplex.ts";
 import { checkDuplex } from "../_async/check.ts";
 import { within } from "../_async/wait.ts";
+import { peerOf, toLoss } from "../framing/_channel_errors.ts";
 import type { Channel } from "../framing/mod.ts";
 import { ProtocolError } from "./delivery_error.ts";
 import { Greeter } from "./_greeter.ts";
@@ -94,11 +94,13 @@ export function creditChannel<In = unknown, Out = In>(
 class CreditSession<In, Out> extends Session<In, Out> {
   constructor(duplex: Duplex, options: CreditChannelOptions<In, Out>) {
     let greeted = false;
+    const lossOf = (error: unknown) =>
+      error instanceof ProtocolError ? error : toLoss(error, peerOf(duplex));
     super(options, {
       isClient: false,
       checksum: false,
       onDetached: (error) =>
-        this.end.fail(toLoss(error), { keepReceived: true }),
+        this.end.fail(lossOf(error), { keepReceived: true }),
       onOver: () => {
         if (!greeted) greeter.link.abort();
       },
@@ -121,7 +123,7 @@ class CreditSession<In, Out> extends Session<In, Out> {
     within(greeter.done, "Cannot greet the peer", { timeout: connect })
       .catch((error) => {
         greeter.fail(error);
-        this.end.fail(toLoss(error));
+        this.end.fail(lossOf(error));
       });
   }
 
@@ -135,16 +137,5 @@ function notCredit(): ProtocolError {
   return new ProtocolError(
     "Cannot greet the peer: it is no credit channel",
     { code: "version" },
-  );
-}
-
-function toLoss(error: unknown): unknown {
-  if (
-    error instanceof ConnectionClosedError || error instanceof ProtocolError ||
-    error instanceof DOMException
-  ) return error;
-  return new ConnectionClosedError(
-    "Cannot use the channel: the connection was lost",
-    { code: "lost", cause: error },
   );
 }

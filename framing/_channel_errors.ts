@@ -42,11 +42,14 @@ export function toLoss(error: unknown, peer?: string): unknown {
   );
 }
 
-/** The peer ended the stream in order. */
-export function endedByPeer(peer?: string): ConnectionClosedError {
+/** The peer ended the stream: in order, unless there should have been more. */
+export function endedByPeer(
+  peer?: string,
+  code: "ended" | "lost" = "ended",
+): ConnectionClosedError {
   return new ConnectionClosedError(
     `Cannot receive${from(peer)}: the peer ended the connection`,
-    { code: "ended" },
+    { code },
   );
 }
 
