@@ -279,7 +279,10 @@ export class Incoming<In> {
     this.acknowledged = this.settled;
     this.#dueAt = this.settled + this.#manyMessages;
     this.#noted = false;
-    this.#heldBytes -= this.#settledBytes;
+    // The length of a payload is gone where its buffer was transferred.
+    this.#heldBytes = this.settled === this.expected
+      ? 0
+      : this.#heldBytes - this.#settledBytes;
     this.#settledBytes = 0;
     return this.acknowledged;
   }
