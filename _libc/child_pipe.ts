@@ -1,12 +1,11 @@
-// The runtime's own end of a pipe to a child, opened once more: for calls that
-// move bytes at once where there is room, beside the event loop's.
+// The runtime's own end of a pipe, opened once more: for calls that move bytes
+// at once where there is room, beside the runtime's own.
 
 import {
   F_GETFL,
   O_ACCMODE,
   O_CLOEXEC,
   O_NONBLOCK,
-  O_RDONLY,
   O_WRONLY,
 } from "./constants.ts";
 import { openDescriptors } from "./descriptor.ts";
@@ -15,26 +14,39 @@ import { cString, libc } from "./library.ts";
 import { hasPipes } from "./pipe.ts";
 
 /**
- * This process's end of the pipe that a child has as its stdin or stdout, for
- * the caller to close. `undefined` without FFI, elsewhere than on Linux, and
- * where the child has another file there by now: only a pipe of which the
- * runtime has the other end is the right one. A stdout can't be told from the
- * stderr of a child that has turned them round: where both are piped, don't ask.
+ * This process's end of the pipe that a child has as its stdin, for the caller
+ * to close. `undefined` without FFI, elsewhere than on Linux, and where the child
+ * has another file there by now: only a pipe of which the runtime has the other
+ * end is the right one.
  */
-export function openOwnEnd(pid: number, stream: 0 | 1): number | undefined {
+export function openStdinOf(pid: number): number | undefined {
   if (!hasPipes()) return undefined;
-  const pipe = fileOf(stream, pid);
+  const pipe = fileOf(0, pid);
   // A child that inherits stderr could have that as its stdin.
   const shared = [0, 1, 2].some((fd) => fileOf(fd) === pipe);
   if (!pipe.startsWith("pipe:") || shared) return undefined;
   const lib = libc("open the pipe of a child");
-  const mode = stream === 0 ? O_WRONLY : O_RDONLY;
   // The newest as a rule is among the last.
   const own = openDescriptors().findLast((fd) =>
-    fileOf(fd) === pipe && (lib.fcntl!(fd, F_GETFL, 0n) & O_ACCMODE) === mode
+    fileOf(fd) === pipe &&
+    (lib.fcntl!(fd, F_GETFL, 0n) & O_ACCMODE) === O_WRONLY
   );
-  if (own === undefined) return undefined;
-  const path = cString(`/proc/self/fd/${own}`);
-  const fd = lib.open!(path, mode | O_NONBLOCK | O_CLOEXEC, 0);
-  return fd < 0 ? undefined : fd;
+  return own === undefined ? undefined : openAgain(own);
+}
+
+/**
+ * This process's stdout, for the caller to close. `undefined` where it is no
+ * pipe, without FFI, and elsewhere than on Linux.
+ */
+export function openStdoutAgain(): number | undefined {
+  if (!hasPipes() || !fileOf(1).startsWith("pipe:")) return undefined;
+  return openAgain(1);
+}
+
+/** A description of its own: whoever shares the old one goes on waiting. */
+function openAgain(fd: number): number | undefined {
+  const flags = O_WRONLY | O_NONBLOCK | O_CLOEXEC;
+  const path = cString(`/proc/self/fd/${fd}`);
+  const opened = libc("open a pipe again").open!(path, flags, 0);
+  return opened < 0 ? undefined : opened;
 }

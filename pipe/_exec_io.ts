@@ -1,13 +1,10 @@
 // A child's stdio as the bytes of a connection.
 
 import type { ByteIo } from "../_transport/connection.ts";
-import { openOwnEnd } from "../_libc/child_pipe.ts";
-import { readNow, writeNow } from "../_libc/fifo.ts";
-import {
-  closeDescriptor,
-  hasPipes,
-  setChildPipeCapacity,
-} from "../_libc/pipe.ts";
+import { afterReplies } from "../_async/after_replies.ts";
+import { openStdinOf } from "../_libc/child_pipe.ts";
+import { hasPipes, setChildPipeCapacity } from "../_libc/pipe.ts";
+import { ONE_PIECE, PipeEnd } from "./_pipe_end.ts";
 import type { StageRun } from "./_stage_run.ts";
 import { PipelineError } from "./errors.ts";
 
@@ -16,39 +13,27 @@ const EXIT_GRACE = 50;
 const READ_SIZE = 64 * 1024;
 /** What the pipes hold where they can be told to, in bytes. */
 const PIPE_SIZE = 256 * 1024;
-/** Half of that: the other half may still be on its way. */
-const ONE_PIECE = 128 * 1024;
 const EMPTY = new Uint8Array(0);
 
-/** What an {@linkcode ExecIo} needs to know. */
-export interface ExecIoOptions {
-  /** Whether the child's stderr is a pipe to this program as well. */
-  hasStderr: boolean;
-  onClose(): void;
-}
-
 /**
- * Reads a child's stdout and writes its stdin: by calls while there are bytes,
- * or room, where FFI is allowed, and else in the event loop.
+ * Reads a child's stdout and writes its stdin: by calls while there is room,
+ * where FFI is allowed, and else in the event loop.
  */
 export class ExecIo implements ByteIo {
   readonly onePiece = ONE_PIECE;
-  /** Takes what the child has room for; where the pipe is open for calls. */
   readonly tryWrite?: (bytes: Uint8Array) => number;
   readonly #stage: StageRun;
   readonly #reader: ReadableStreamBYOBReader;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #onClose: () => void;
   readonly #started = performance.now();
-  /** The ends of the pipes once more, for calls. */
-  #readEnd: number | undefined;
-  #writeEnd: number | undefined;
+  readonly #writeEnd: PipeEnd;
   #buffer: ArrayBuffer | undefined;
   #readSize = READ_SIZE;
   /** What was read and found no room. */
   #rest: Uint8Array<ArrayBuffer> = EMPTY;
 
-  constructor(stage: StageRun, { hasStderr, onClose }: ExecIoOptions) {
+  constructor(stage: StageRun, onClose: () => void) {
     this.#stage = stage;
     const { stdin, stdout } = stage.child!;
     this.#reader = stdout.getReader({ mode: "byob" });
@@ -57,16 +42,12 @@ export class ExecIo implements ByteIo {
     this.#onClose = onClose;
     const { pid } = stage.child!;
     enlarge(pid);
-    if (!hasStderr) this.#readEnd = openOwnEnd(pid, 1);
-    this.#writeEnd = openOwnEnd(pid, 0);
-    if (this.#writeEnd !== undefined) {
-      this.tryWrite = (bytes) => moveNow(writeNow, this.#writeEnd, bytes);
-    }
+    this.#writeEnd = new PipeEnd(openStdinOf(pid));
+    this.tryWrite = this.#writeEnd.tryWrite;
   }
 
   tryRead(into: Uint8Array): number {
-    if (this.#rest.byteLength > 0) return this.#take(into);
-    return moveNow(readNow, this.#readEnd, into);
+    return this.#rest.byteLength > 0 ? this.#take(into) : 0;
   }
 
   async readChunk(): Promise<Uint8Array<ArrayBuffer> | null> {
@@ -85,6 +66,7 @@ export class ExecIo implements ByteIo {
 
   async read(into: Uint8Array): Promise<number | null> {
     if (this.#rest.byteLength === 0) {
+      await afterReplies();
       const chunk = await this.#next();
       if (chunk === null) return null;
       // All that is here is read at once: the rest waits for `tryRead`.
@@ -127,22 +109,15 @@ export class ExecIo implements ByteIo {
   }
 
   async closeWrite(): Promise<void> {
-    this.#closeWriteEnd();
+    this.#writeEnd.close();
     try {
       await this.#writer.close();
     } catch { // it reads no more: nothing is lost that it would read
     }
   }
 
-  #closeWriteEnd(): void {
-    if (this.#writeEnd !== undefined) closeDescriptor(this.#writeEnd);
-    this.#writeEnd = undefined;
-  }
-
   close(): void {
-    if (this.#readEnd !== undefined) closeDescriptor(this.#readEnd);
-    this.#readEnd = undefined;
-    this.#closeWriteEnd();
+    this.#writeEnd.close();
     this.#reader.cancel().catch(() => {});
     this.#writer.abort().catch(() => {});
     this.#onClose();
@@ -179,17 +154,6 @@ export class ExecIo implements ByteIo {
       },
     );
   }
-}
-
-/** What moves at once: nothing where the event loop has to wait, or tell why. */
-function moveNow(
-  move: (fd: number, bytes: Uint8Array<ArrayBuffer>) => number | string,
-  fd: number | undefined,
-  bytes: Uint8Array,
-): number {
-  if (fd === undefined) return 0;
-  const count = move(fd, bytes as Uint8Array<ArrayBuffer>);
-  return typeof count === "number" ? count : 0;
 }
 
 /**

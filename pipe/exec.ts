@@ -185,12 +185,7 @@ class ChildConnection extends ByteConnection implements ExecConnection {
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(stage: StageRun, options: ConnectExecOptions) {
-    const { stderr } = options;
-    const io = new ExecIo(stage, {
-      hasStderr: stderr === "piped" || stderr === "collect",
-      onClose: () => this.#end(),
-    });
-    super(io, {
+    super(new ExecIo(stage, () => this.#end()), {
       ...options,
       local: "stdio:",
       remote: `exec:${stage.command}`,

@@ -1,11 +1,14 @@
 import type { Connection } from "../duplex.ts";
 import { checkOneOf } from "../_async/check.ts";
+import { afterReplies } from "../_async/after_replies.ts";
+import { openStdoutAgain } from "../_libc/child_pipe.ts";
 import { endStdout } from "../_libc/stdio.ts";
 import { ByteConnection, type ByteIo } from "../_transport/connection.ts";
 import {
   type ByteStreamOptions,
   checkStreamOptions,
 } from "../_transport/options.ts";
+import { ONE_PIECE, PipeEnd } from "./_pipe_end.ts";
 
 /** Options of {@linkcode openStdio}. */
 export interface OpenStdioOptions extends ByteStreamOptions {
@@ -66,17 +69,25 @@ export function openStdio(options: OpenStdioOptions = {}): Connection {
 
 function stdio(restore: () => void): ByteIo {
   let closed = false;
+  const writeEnd = new PipeEnd(openStdoutAgain());
+  const endWriting = () => {
+    writeEnd.close();
+    endStdout();
+  };
   return {
-    read: (into) => Deno.stdin.read(into),
-    write: (bytes) => Deno.stdout.write(bytes),
-    closeWrite() {
-      endStdout();
+    onePiece: ONE_PIECE,
+    async read(into) {
+      await afterReplies();
+      return closed ? null : await Deno.stdin.read(into);
     },
+    tryWrite: writeEnd.tryWrite,
+    write: (bytes) => Deno.stdout.write(bytes),
+    closeWrite: endWriting,
     close() {
       if (closed) return;
       closed = true;
       open = false;
-      endStdout();
+      endWriting();
       restore();
       Deno.stdin.close();
     },

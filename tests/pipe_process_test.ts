@@ -11,7 +11,7 @@ import { connect, listen } from "../address.ts";
 import { connectExec, PipelineError, spawn } from "../pipe/mod.ts";
 import { splitWords } from "../pipe/_words.ts";
 import { bytes, channel } from "../framing/mod.ts";
-import { openOwnEnd } from "../_libc/child_pipe.ts";
+import { openStdinOf } from "../_libc/child_pipe.ts";
 import { closeDescriptor, setPipeCapacity } from "../_libc/pipe.ts";
 import * as capacity from "../pipe/capacity.ts";
 import { hasFfi, noPosix, untilGone } from "./_pipe.ts";
@@ -444,18 +444,15 @@ Deno.test({
       return child;
     };
     const left = await start(":");
-    for (const stream of [0, 1] as const) {
-      closeDescriptor(openOwnEnd(left.pid, stream)!);
-    }
+    closeDescriptor(openStdinOf(left.pid)!);
     const moved = await start('exec 0<>"$1" 1>"$1"');
-    assertEquals(openOwnEnd(moved.pid, 0), undefined);
-    assertEquals(openOwnEnd(moved.pid, 1), undefined);
+    assertEquals(openStdinOf(moved.pid), undefined);
     const turned = await start("exec 0<&2");
-    assertEquals(openOwnEnd(turned.pid, 0), undefined);
+    assertEquals(openStdinOf(turned.pid), undefined);
     for (const child of [left, moved, turned]) {
       child.kill("SIGKILL");
       await child.status;
-      assertEquals(openOwnEnd(child.pid, 0), undefined);
+      assertEquals(openStdinOf(child.pid), undefined);
       await child.stdin.abort();
       await child.stdout.cancel();
       await child.stderr.cancel();
