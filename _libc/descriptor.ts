@@ -114,6 +114,14 @@ function socketCookie(fd: number): bigint {
   return integerOption(fd, SOL_SOCKET, SO_COOKIE, 8) ?? 0n;
 }
 
+/** What calls fill, again and again: four new arrays cost more than a call. */
+const option = new BigInt64Array(1);
+const optionBytes = new Uint8Array(option.buffer);
+const length = new Uint32Array(1);
+const lengthBytes = new Uint8Array(length.buffer);
+const address = new Uint8Array(128);
+const decoder = new TextDecoder();
+
 /** An integer socket option of 4 or 8 bytes, or `undefined` if refused. */
 export function integerOption(
   fd: number,
@@ -122,16 +130,10 @@ export function integerOption(
   size: 4 | 8 = 4,
 ): bigint | undefined {
   const lib = libc("read a socket option");
-  const value = new BigInt64Array(1);
-  const length = new Uint32Array([size]);
-  const result = lib.getsockopt?.(
-    fd,
-    level,
-    name,
-    new Uint8Array(value.buffer),
-    new Uint8Array(length.buffer),
-  );
-  return result === 0 ? value[0] : undefined;
+  option[0] = 0n;
+  length[0] = size;
+  const result = lib.getsockopt?.(fd, level, name, optionBytes, lengthBytes);
+  return result === 0 ? option[0] : undefined;
 }
 
 /** A socket's name, as `getsockname` and `getpeername` tell it. */
@@ -146,9 +148,8 @@ export function socketName(
 ): SocketName | undefined {
   const lib = libc("read a socket's name");
   const call = end === "local" ? lib.getsockname : lib.getpeername;
-  const address = new Uint8Array(128);
-  const length = new Uint32Array([address.length]);
-  if (call?.(fd, address, new Uint8Array(length.buffer)) !== 0) return;
+  length[0] = address.length;
+  if (call?.(fd, address, lengthBytes) !== 0) return;
   return parseName(address.subarray(0, Math.min(length[0], address.length)));
 }
 
@@ -162,7 +163,7 @@ function parseName(address: Uint8Array): SocketName | undefined {
     // An abstract name starts with NUL and has no terminator.
     const end = raw[0] === 0 ? raw.length : raw.indexOf(0);
     const path = raw.subarray(0, end < 0 ? raw.length : end);
-    return { family: "unix", path: new TextDecoder().decode(path) };
+    return { family: "unix", path: decoder.decode(path) };
   }
   const port = address[2] << 8 | address[3];
   if (family === AF_INET) {

@@ -22,18 +22,23 @@ export async function connectAs(
   options: ConnectAsOptions,
   address: string,
 ): Promise<Connection> {
-  const { path, timeout = 10_000, signal } = options;
+  const { path, retry = false, timeout = 10_000, signal } = options;
   checkPath("Cannot connect to", path, address);
   checkStreamOptions(options);
+  signal?.throwIfAborted();
+  // A single try has no use for a signal of its own, which costs as much again.
+  if (retry === false) {
+    return connectOnce(options, address, { signal, timeout });
+  }
   const what = `Cannot connect to ${address}`;
   using end = deadline(what, { signal, timeout });
   return await retrying(
-    () => connectOnce(options, address, end.signal),
+    () => connectOnce(options, address, { signal: end.signal }),
     (error) =>
       error instanceof Deno.errors.NotFound ||
       error instanceof Deno.errors.ConnectionRefused ||
       error instanceof Deno.errors.WouldBlock,
-    options.retry,
+    retry,
     end.signal,
   );
 }
@@ -41,7 +46,7 @@ export async function connectAs(
 async function connectOnce(
   options: ConnectAsOptions,
   address: string,
-  signal: AbortSignal,
+  wait: WaitOptions,
 ): Promise<Connection> {
   const { path } = options;
   const what = `Cannot connect to ${address}`;
@@ -53,7 +58,7 @@ async function connectOnce(
   else opened = open();
   let conn: Deno.UnixConn;
   try {
-    conn = await within(opened, what, { signal });
+    conn = await within(opened, what, wait);
   } catch (error) {
     opened.then((late) => late.close(), () => {});
     throw explain(error, what, path);
