@@ -43,33 +43,45 @@ export class ChildOutput implements Source {
     this.#size = Math.max(READ_SIZE, options.capacity ?? 0);
   }
 
-  async next(): Promise<Uint8Array | null> {
-    if (this.#ended) return null;
-    const turn = this.#turn;
-    const buffer = this.#buffers[turn] ?? new ArrayBuffer(this.#size);
+  next(): Promise<Uint8Array | null> {
+    if (this.#ended) return Promise.resolve(null);
+    const buffer = this.#buffers[this.#turn] ?? new ArrayBuffer(this.#size);
     this.#waiting = true;
-    this.#watch();
-    try {
-      const { value } = await this.#reader.read(new Uint8Array(buffer));
-      if (value === undefined || value.byteLength === 0) {
-        this.#ended = true;
-        return null;
-      }
-      if (this.#options.reuse) {
-        this.#buffers[turn] = value.buffer;
-        this.#turn = turn === 0 ? 1 : 0;
-        return value;
-      }
-      if (value.byteLength > this.#size / 4) {
-        this.#buffers[turn] = undefined;
-        return value;
-      }
-      this.#buffers[turn] = value.buffer;
-      return value.slice();
-    } finally {
-      this.#waiting = false;
-      clearTimeout(this.#timer);
+    if (this.#patience !== undefined) this.#watch();
+    return this.#reader.read(new Uint8Array(buffer))
+      .then(this.#onRead, this.#onError);
+  }
+
+  #onRead = (
+    { value }: ReadableStreamReadResult<Uint8Array<ArrayBuffer>>,
+  ): Uint8Array | null => {
+    this.#settled();
+    if (value === undefined || value.byteLength === 0) {
+      this.#ended = true;
+      return null;
     }
+    const turn = this.#turn;
+    if (this.#options.reuse) {
+      this.#buffers[turn] = value.buffer;
+      this.#turn = turn === 0 ? 1 : 0;
+      return value;
+    }
+    if (value.byteLength > this.#size / 4) {
+      this.#buffers[turn] = undefined;
+      return value;
+    }
+    this.#buffers[turn] = value.buffer;
+    return value.slice();
+  };
+
+  #onError = (error: unknown): never => {
+    this.#settled();
+    throw error;
+  };
+
+  #settled(): void {
+    this.#waiting = false;
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
   }
 
   /** The child has exited: from now on a read waits so long, in milliseconds. */

@@ -13,15 +13,16 @@ export async function pump(
   const writer = writable.getWriter();
   writer.closed.catch(() => {});
   let broken = false;
+  const onBroken = () => {
+    broken = true;
+  };
   let writing: Promise<void> | undefined;
   try {
     for (;;) {
       const chunk = await source.next();
       await writing;
       if (broken || chunk === null) break;
-      writing = writer.write(chunk).catch(() => {
-        broken = true;
-      });
+      writing = writer.write(chunk).catch(onBroken);
     }
   } catch (error) {
     await writing;
