@@ -6,6 +6,7 @@ import {
   O_ACCMODE,
   O_CLOEXEC,
   O_NONBLOCK,
+  O_RDONLY,
   O_WRONLY,
 } from "./constants.ts";
 import { openDescriptors } from "./descriptor.ts";
@@ -31,22 +32,22 @@ export function openStdinOf(pid: number): number | undefined {
     fileOf(fd) === pipe &&
     (lib.fcntl!(fd, F_GETFL, 0n) & O_ACCMODE) === O_WRONLY
   );
-  return own === undefined ? undefined : openAgain(own);
+  return own === undefined ? undefined : openAgain(own, O_WRONLY);
 }
 
 /**
- * This process's stdout, for the caller to close. `undefined` where it is no
- * pipe, without FFI, and elsewhere than on Linux.
+ * This process's stdin or stdout, for the caller to close. `undefined` where it
+ * is no pipe, without FFI, and elsewhere than on Linux.
  */
-export function openStdoutAgain(): number | undefined {
-  if (!hasPipes() || !fileOf(1).startsWith("pipe:")) return undefined;
-  return openAgain(1);
+export function openStdioAgain(fd: 0 | 1): number | undefined {
+  if (!hasPipes() || !fileOf(fd).startsWith("pipe:")) return undefined;
+  return openAgain(fd, fd === 0 ? O_RDONLY : O_WRONLY);
 }
 
 /** A description of its own: whoever shares the old one goes on waiting. */
-function openAgain(fd: number): number | undefined {
-  const flags = O_WRONLY | O_NONBLOCK | O_CLOEXEC;
+function openAgain(fd: number, mode: number): number | undefined {
   const path = cString(`/proc/self/fd/${fd}`);
+  const flags = mode | O_NONBLOCK | O_CLOEXEC;
   const opened = libc("open a pipe again").open!(path, flags, 0);
   return opened < 0 ? undefined : opened;
 }

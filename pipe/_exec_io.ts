@@ -43,7 +43,9 @@ export class ExecIo implements ByteIo {
     const { pid } = stage.child!;
     enlarge(pid);
     this.#writeEnd = new PipeEnd(openStdinOf(pid));
-    this.tryWrite = this.#writeEnd.tryWrite;
+    if (this.#writeEnd.isOpen) {
+      this.tryWrite = (bytes) => this.#writeEnd.tryWrite(bytes);
+    }
   }
 
   tryRead(into: Uint8Array): number {

@@ -1,14 +1,11 @@
 import type { Connection } from "../duplex.ts";
 import { checkOneOf } from "../_async/check.ts";
-import { afterReplies } from "../_async/after_replies.ts";
-import { openStdoutAgain } from "../_libc/child_pipe.ts";
-import { endStdout } from "../_libc/stdio.ts";
-import { ByteConnection, type ByteIo } from "../_transport/connection.ts";
+import { ByteConnection } from "../_transport/connection.ts";
 import {
   type ByteStreamOptions,
   checkStreamOptions,
 } from "../_transport/options.ts";
-import { ONE_PIECE, PipeEnd } from "./_pipe_end.ts";
+import { StdioIo } from "./_stdio_io.ts";
 
 /** Options of {@linkcode openStdio}. */
 export interface OpenStdioOptions extends ByteStreamOptions {
@@ -60,38 +57,15 @@ export function openStdio(options: OpenStdioOptions = {}): Connection {
   }
   open = true;
   const restore = target === "stderr" ? redirectConsole() : () => {};
-  return new ByteConnection(stdio(restore), {
+  const io = new StdioIo(() => {
+    open = false;
+    restore();
+  });
+  return new ByteConnection(io, {
     ...options,
     local: "stdio:",
     remote: "stdio:",
   });
-}
-
-function stdio(restore: () => void): ByteIo {
-  let closed = false;
-  const writeEnd = new PipeEnd(openStdoutAgain());
-  const endWriting = () => {
-    writeEnd.close();
-    endStdout();
-  };
-  return {
-    onePiece: ONE_PIECE,
-    async read(into) {
-      await afterReplies();
-      return closed ? null : await Deno.stdin.read(into);
-    },
-    tryWrite: writeEnd.tryWrite,
-    write: (bytes) => Deno.stdout.write(bytes),
-    closeWrite: endWriting,
-    close() {
-      if (closed) return;
-      closed = true;
-      open = false;
-      endWriting();
-      restore();
-      Deno.stdin.close();
-    },
-  };
 }
 
 /** Sends to stderr what would go to stdout; returns what undoes that. */
