@@ -88,9 +88,9 @@ function open(paths: readonly string[]): Libc | undefined {
     Object.defineProperty(functions, name, {
       configurable: true,
       get() {
-        const library = Deno.dlopen(path, { [name]: definition });
-        const value = library.symbols[name];
-        library.close();
+        const value = definition.nonblocking
+          ? bindNonblocking(path, name, definition)
+          : bind(path, name, definition);
         Object.defineProperty(functions, name, { value });
         return value;
       },
@@ -98,6 +98,46 @@ function open(paths: readonly string[]): Libc | undefined {
   }
   return functions as Libc;
 }
+
+function bind(path: string, name: string, definition: Definition): unknown {
+  const library = Deno.dlopen(path, { [name]: definition });
+  const bound = library.symbols[name];
+  library.close();
+  return bound;
+}
+
+/**
+ * What runs on a thread of the pool asks for its library, so it goes by a
+ * pointer. Where only the library's path is allowed that can't be called, and
+ * the library stays open.
+ */
+function bindNonblocking(
+  path: string,
+  name: string,
+  definition: Definition,
+): unknown {
+  if (path.startsWith("/")) {
+    return Deno.dlopen(path, { [name]: definition }).symbols[name];
+  }
+  const dlsym = bind(path, "dlsym", DLSYM) as (
+    handle: Deno.PointerValue,
+    name: Uint8Array,
+  ) => Deno.PointerObject<Definition> | null;
+  // RTLD_DEFAULT is 0 on Linux, -2 on macOS.
+  const everywhere = Deno.build.os === "darwin"
+    ? Deno.UnsafePointer.create(2n ** 64n - 2n)
+    : null;
+  const pointer = dlsym(everywhere, cString(definition.name ?? name));
+  if (pointer === null) return null;
+  const bound = new Deno.UnsafeFnPointer(pointer, definition);
+  return bound.call.bind(bound);
+}
+
+// void *dlsym(void *handle, const char *symbol)
+const DLSYM = {
+  parameters: ["pointer", "buffer"],
+  result: "pointer",
+} as const satisfies Deno.ForeignFunction;
 
 function firstThatOpens(paths: readonly string[]): string | undefined {
   for (const path of paths) {

@@ -30,9 +30,7 @@ export class Doorbell {
     // Our own copy: the runtime may close and reuse its number at any time.
     // Not while another worker looks for the socket that it just made.
     this.#fd = unwrap(
-      oneAtATime(() =>
-        libc("ring the peer").fcntl!(fd, F_DUPFD_CLOEXEC, 3n)
-      ),
+      oneAtATime(() => libc("ring the peer").fcntl!(fd, F_DUPFD_CLOEXEC, 3n)),
       "Cannot copy the descriptor of the rendezvous socket",
       "fcntl",
     );
