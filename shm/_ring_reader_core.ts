@@ -217,30 +217,42 @@ export class RingReaderCore {
     const mask = this.#mask;
     const longest = Math.min(WORD_COPY_MAX, this.longest);
     const start = this.#tail;
-    let tail = start;
+    let at = start & mask;
     let room = target.length - (to >> 3);
     let last = count;
-    // The lines come by a loop that does nothing else, so that the processor
-    // asks for many of them at once.
+    // The lines come by loops that do nothing else, so that the processor asks
+    // for many of them at once. As it could not do that if each place came from
+    // the word before, the inner one guesses that lengths repeat.
     while (last < most) {
-      const at = tail & mask;
-      const length = words[at >> 2] - RECORD_HEADER;
-      room -= length >> 3;
+      const word = words[at >> 2];
+      const length = word - RECORD_HEADER;
+      const count8 = length >> 3;
+      room -= count8;
       if (
         length < 0 || length > longest || (length & 7) !== 0 || room < 0 ||
-        at + RECORD_HEADER + length > capacity
+        at + word > capacity
       ) break;
       lengths[last++] = length;
-      tail = (tail + RECORD_HEADER + length) | 0;
-      if ((tail & mask) === 0) break; // at the ring's end without padding
+      at += word;
+      const end = capacity - word;
+      while (
+        last < most && at <= end && room >= count8 && words[at >> 2] === word
+      ) {
+        lengths[last++] = length;
+        room -= count8;
+        at += word;
+      }
+      if (at === capacity) break; // at the ring's end without padding
     }
+    const tail = (start + at - (start & mask)) | 0;
     const longs = this.#longs;
     let next = to >> 3;
     let from = (start & mask) >> 3;
     for (; count < last; count++) {
-      const end = next + (lengths[count] >> 3);
-      from++;
-      while (next < end) target[next++] = longs[from++];
+      const words = lengths[count] >> 3;
+      for (let i = 0; i < words; i++) target[next + i] = longs[from + 1 + i];
+      next += words;
+      from += words + 1;
     }
     if (tail !== this.#tail) {
       this.#peeked = this.#taken = 0;

@@ -12,35 +12,42 @@ const SIZE = 8 * 1024;
 export class RingStage {
   /** Bytes of the records so far. */
   length = 0;
+  /** Bytes of records that may be here, as there is room for them in the ring. */
+  room = 0;
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly words: Int32Array<ArrayBuffer>;
   readonly longs: BigInt64Array<ArrayBuffer>;
 
-  constructor(capacity: number) {
-    const buffer = new ArrayBuffer(Math.min(SIZE, capacity));
+  constructor(size: number = SIZE) {
+    const buffer = new ArrayBuffer(size);
     this.bytes = new Uint8Array(buffer);
     this.words = new Int32Array(buffer);
     this.longs = new BigInt64Array(buffer);
   }
 
-  /** Adds a record for which there is room. `source`: the payload by words. */
-  add(payload: Uint8Array, source: BigInt64Array | undefined): void {
-    const at = this.length;
-    const length = payload.length;
-    this.words[at >> 2] = length + RECORD_HEADER;
-    this.words[(at >> 2) + 1] = 0;
-    if (source !== undefined) {
-      const longs = this.longs;
-      const to = (at + RECORD_HEADER) >> 3;
-      const count = length >> 3;
-      for (let i = 0; i < count; i++) longs[to + i] = source[i];
-    } else this.bytes.set(payload, at + RECORD_HEADER);
-    this.length = at + ((length + RECORD_HEADER + 7) & ~7);
+  /** Adds a record of any bytes. */
+  add(payload: Uint8Array): void {
+    this.#begin(payload.length);
+    this.bytes.set(payload, this.length + RECORD_HEADER);
+    this.length += (payload.length + RECORD_HEADER + 7) & ~7;
   }
 
-  /** Empties it into `target` from byte `to` on. */
-  moveTo(target: Uint8Array, to: number): void {
-    target.set(this.bytes.subarray(0, this.length), to);
-    this.length = 0;
+  /** Adds a record whose payload is the first `length` bytes of `source`. */
+  addWords(source: BigInt64Array, length: number): void {
+    this.#begin(length);
+    const { longs } = this;
+    const to = (this.length + RECORD_HEADER) >> 3;
+    const count = length >> 3;
+    for (let i = 0; i < count; i++) longs[(to + i) | 0] = source[i];
+    this.length += length + RECORD_HEADER;
+  }
+
+  #begin(length: number): void {
+    const at = this.length >> 2;
+    this.words[at] = length + RECORD_HEADER;
+    this.words[at + 1] = 0;
   }
 }
+
+/** Stands in until a batch is begun, so that there is always one. */
+export const NO_STAGE = new RingStage(0);

@@ -9,7 +9,8 @@
 import type { RingParts } from "./_ring_layout.ts";
 import { longestRecord, RECORD_HEADER, TAIL } from "./_ring_layout.ts";
 import { corrupt, longsOf, TSO, WORD_COPY_MAX } from "./_ring_access.ts";
-import { RingStage } from "./_ring_stage.ts";
+import { findHead } from "./_ring_recovery.ts";
+import { NO_STAGE, RingStage } from "./_ring_stage.ts";
 
 /** Bytes of a cache line. */
 const LINE = 64;
@@ -30,10 +31,10 @@ export class RingWriterCore {
   #tail: number;
   /** Where the batch's first record lies, whose word commits them all. */
   #firstAt = NONE;
+  /** That word, or 0 while the record is in the stage. */
   #firstWord = 0;
-  /** Records of the batch that are not in the ring yet, and where they go. */
-  #stage: RingStage | undefined;
-  #stageAt = 0;
+  /** Records of the batch that are not in the ring yet; they go to the head. */
+  #stage: RingStage = NO_STAGE;
   #reservedAt = NONE;
   /** Where the head was then: another write since has dropped it. */
   #reservedHead = 0;
@@ -41,6 +42,8 @@ export class RingWriterCore {
   /** The words of the last payload: a new view for each costs 400 ns. */
   #source: Uint8Array | undefined;
   #sourceLongs: BigInt64Array | undefined;
+  /** The bytes that they cover, or -1. */
+  #sourceLength = -1;
 
   constructor(parts: RingParts) {
     this.#words = parts.words;
@@ -51,7 +54,7 @@ export class RingWriterCore {
     this.longest = longestRecord(parts.capacity);
     this.#mask = parts.capacity - 1;
     this.#tail = Atomics.load(parts.header, TAIL) & ~7;
-    this.#head = this.#findHead();
+    this.#head = findHead(parts, this.#tail);
   }
 
   /** Whether the segment is closed, or this: its views are empty then. */
@@ -66,28 +69,9 @@ export class RingWriterCore {
     this.#words = new Int32Array(0);
     this.#bytes = new Uint8Array(0);
     this.#longs = new BigInt64Array(0);
-    this.#source = this.#sourceLongs = this.#stage = undefined;
+    this.#source = this.#sourceLongs = undefined;
+    this.#stage = NO_STAGE;
     this.#reservedAt = NONE;
-  }
-
-  /** Goes over the committed records to where the last producer stopped. */
-  #findHead(): number {
-    let head = this.#tail;
-    while (head - this.#tail < this.capacity - RECORD_HEADER) {
-      const at = head & this.#mask;
-      const word = Atomics.load(this.#words, at >> 2);
-      if (word === 0) return head | 0;
-      const size = word > 0 ? (word + 7) & ~7 : -word;
-      if (
-        word > 0
-          ? word < RECORD_HEADER || word > this.longest + RECORD_HEADER ||
-            at + size > this.capacity
-          : size !== this.capacity - at || at === 0
-      ) throw corrupt(`record length ${word} at ${at}`);
-      head += size;
-    }
-    if (head - this.#tail === this.capacity - RECORD_HEADER) return head | 0;
-    throw corrupt("no free word");
   }
 
   /** Room for a record of `length`: its place, or -1 where there is none. */
@@ -103,6 +87,7 @@ export class RingWriterCore {
         "Cannot write to ring: it is closed on this side",
       );
     }
+    this.#unstage();
     const size = (length + RECORD_HEADER + 7) & ~7;
     const at = this.#head & this.#mask;
     const rest = this.capacity - at;
@@ -133,7 +118,7 @@ export class RingWriterCore {
   /** Free bytes, record headers included. */
   get free(): number {
     if (this.closed) return 0;
-    return Math.max(0, this.#refresh() - RECORD_HEADER);
+    return Math.max(0, this.#refresh() - this.#stage.length - RECORD_HEADER);
   }
 
   /** Sets a record's word, or keeps it for `publish` if it is the first. */
@@ -141,53 +126,97 @@ export class RingWriterCore {
     if (this.#firstAt === NONE) {
       this.#firstAt = at;
       this.#firstWord = word;
-      return;
+    } else this.#words[at >> 2] = word;
+  }
+
+  /** Adds a record that the consumer sees after `publish`. */
+  append(payload: Uint8Array): boolean {
+    const stage = this.#stage;
+    const source = this.#sourceLongs;
+    const length = payload.length;
+    if (
+      payload !== this.#source || source === undefined ||
+      length !== this.#sourceLength || this.#words.length === 0 ||
+      stage.length + length + RECORD_HEADER > stage.room
+    ) return this.#appendSlowly(payload);
+    stage.addWords(source, length);
+    return true;
+  }
+
+  #appendSlowly(payload: Uint8Array): boolean {
+    const length = payload.length;
+    const size = (length + RECORD_HEADER + 7) & ~7;
+    if (length > WORD_COPY_MAX || this.closed || !this.#makeRoom(size)) {
+      return this.#appendDirectly(payload);
     }
-    this.#unstage();
-    this.#words[at >> 2] = word;
+    const source = this.#wordsOf(payload);
+    if (source === undefined) this.#stage.add(payload);
+    else this.#stage.addWords(source, length);
+    return true;
+  }
+
+  /** Makes sure that `size` bytes more may be staged; false where they may not. */
+  #makeRoom(size: number): boolean {
+    if (this.#stage === NO_STAGE) this.#stage = new RingStage();
+    const stage = this.#stage;
+    if (stage.length + size > stage.bytes.length) this.#unstage();
+    const at = this.#head & this.#mask;
+    const need = stage.length + size + RECORD_HEADER;
+    let free = this.capacity - ((this.#head - this.#tail) | 0);
+    if (need > free) free = this.#refresh();
+    if (need > free || at + stage.length + size > this.capacity) return false;
+    if (this.#firstAt === NONE) {
+      this.#firstAt = at;
+      this.#firstWord = 0;
+    }
+    stage.room = Math.min(
+      stage.bytes.length,
+      free - RECORD_HEADER,
+      this.capacity - at,
+    );
+    return true;
   }
 
   /** Brings into the ring what was put together beside it. */
   #unstage(): void {
     const stage = this.#stage;
-    if (stage === undefined || stage.length === 0) return;
-    const end = this.#stageAt + stage.length;
-    this.#words[(end & this.#mask) >> 2] = 0;
-    stage.moveTo(this.#bytes, this.#stageAt);
-  }
-
-  /** Adds a record that the consumer sees after `publish`. */
-  append(payload: Uint8Array): boolean {
-    const length = payload.length;
-    const size = (length + RECORD_HEADER + 7) & ~7;
+    const { length } = stage;
+    stage.room = stage.length = 0;
+    if (length === 0 || this.closed) return;
     const at = this.#head & this.#mask;
-    if (
-      this.#firstAt === NONE || length > WORD_COPY_MAX ||
-      at + size >= this.capacity || this.#words.length === 0 ||
-      this.capacity - ((this.#head - this.#tail) | 0) < size + RECORD_HEADER
-    ) return this.#appendDirectly(payload);
-    const stage = this.#stage ??= new RingStage(this.capacity);
-    if (stage.length === 0) this.#stageAt = at;
-    else if (stage.length + size > stage.bytes.length) {
-      return this.#appendDirectly(payload);
+    this.#head = (this.#head + length) | 0;
+    this.#words[(this.#head & this.#mask) >> 2] = 0;
+    let from = 0;
+    if (this.#firstWord === 0) {
+      this.#firstWord = stage.words[0];
+      from = RECORD_HEADER;
     }
-    stage.add(payload, this.#wordsOf(payload));
-    this.#head = (this.#head + size) | 0;
-    return true;
+    // The line that the consumer polls comes last.
+    const last = Math.min(length, 2 * LINE);
+    if (last < length) {
+      this.#bytes.set(stage.bytes.subarray(last, length), at + last);
+    }
+    const longs = this.#longs;
+    for (let i = last - RECORD_HEADER; i >= from; i -= RECORD_HEADER) {
+      longs[(at + i) >> 3] = stage.longs[i >> 3];
+    }
   }
 
   /** The words of a payload that came before, where it is made of whole ones. */
   #wordsOf(payload: Uint8Array): BigInt64Array | undefined {
+    const length = payload.length;
     if (payload !== this.#source) {
       this.#source = payload;
       this.#sourceLongs = undefined;
+      this.#sourceLength = -1;
       return undefined;
     }
-    // It came before, so a view of its words may be worth its 400 ns.
-    const source = this.#sourceLongs ??= longsOf(payload);
-    return source !== undefined && source.length << 3 === payload.length
-      ? source
-      : undefined; // unaligned, or resized
+    if (length !== this.#sourceLength) {
+      // It came before, so a view of its words may be worth its 400 ns.
+      this.#sourceLongs = length % 8 === 0 ? longsOf(payload) : undefined;
+      this.#sourceLength = this.#sourceLongs === undefined ? -1 : length;
+    }
+    return this.#sourceLongs;
   }
 
   #appendDirectly(payload: Uint8Array): boolean {
@@ -230,11 +259,15 @@ export class RingWriterCore {
     const free = this.capacity - ((this.#head - this.#tail) | 0);
     if (
       payload !== this.#source || source === undefined ||
-      source.length << 3 !== length || this.#firstAt !== NONE ||
+      length !== this.#sourceLength || this.#firstAt !== NONE ||
       at + size >= this.capacity || free < size + RECORD_HEADER ||
       this.#words.length === 0
     ) {
-      if (!this.append(payload)) return false;
+      // A record alone gains nothing from being staged.
+      const alone = this.#firstAt === NONE;
+      if (!(alone ? this.#appendDirectly(payload) : this.append(payload))) {
+        return false;
+      }
       this.publish();
       return true;
     }
@@ -324,6 +357,7 @@ export class RingWriterCore {
 
   /** Adds the first `length` bytes of the reserved view as a record. */
   commit(length: number = this.#reservedLength): void {
+    this.#unstage(); // moves the head
     if (this.#reservedAt === NONE || this.#reservedHead !== this.#head) {
       throw new TypeError("Cannot commit to ring: nothing is reserved");
     }

@@ -38,7 +38,8 @@ function send(rounds: number): void {
   using writer = there.writer();
   let sent = 0;
   while (sent < rounds) {
-    const goal = Math.min(sent + batch, rounds);
+    const left = rounds - sent;
+    const goal = left < batch ? rounds : sent + batch;
     while (sent < goal && writer.tryAppend(buffer)) sent++;
     writer.publish();
   }
