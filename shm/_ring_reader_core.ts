@@ -175,10 +175,11 @@ export class RingReaderCore {
     let count = 0;
     let to = 0;
     while (count < most) {
-      const start = count;
       if (TSO) {
-        count = this.#readWords(into, lengths, count, most, to);
-        for (let i = start; i < count; i++) to += lengths[i];
+        const tail = this.#tail;
+        const first = count;
+        count = this.#readWords(into, lengths, first, most, to);
+        to += ((this.#tail - tail) | 0) - RECORD_HEADER * (count - first);
         if (count === most) break;
       }
       const length = this.next();
@@ -221,13 +222,13 @@ export class RingReaderCore {
     let room = target.length - (to >> 3);
     let last = count;
     // The lines come by loops that do nothing else, so that the processor asks
-    // for many of them at once. As it could not do that if each place came from
-    // the word before, the inner one guesses that lengths repeat.
+    // for many of them at once. It can't where each place comes from the word
+    // before it, so the inner loop guesses that the length is the same again.
     while (last < most) {
       const word = words[at >> 2];
       const length = word - RECORD_HEADER;
-      const count8 = length >> 3;
-      room -= count8;
+      const long = length >> 3;
+      room -= long;
       if (
         length < 0 || length > longest || (length & 7) !== 0 || room < 0 ||
         at + word > capacity
@@ -236,10 +237,10 @@ export class RingReaderCore {
       at += word;
       const end = capacity - word;
       while (
-        last < most && at <= end && room >= count8 && words[at >> 2] === word
+        last < most && at <= end && room >= long && words[at >> 2] === word
       ) {
         lengths[last++] = length;
-        room -= count8;
+        room -= long;
         at += word;
       }
       if (at === capacity) break; // at the ring's end without padding
@@ -249,10 +250,11 @@ export class RingReaderCore {
     let next = to >> 3;
     let from = (start & mask) >> 3;
     for (; count < last; count++) {
-      const words = lengths[count] >> 3;
-      for (let i = 0; i < words; i++) target[next + i] = longs[from + 1 + i];
-      next += words;
-      from += words + 1;
+      const long = lengths[count] >> 3;
+      from++;
+      for (let i = 0; i < long; i++) target[next + i] = longs[from + i];
+      next += long;
+      from += long;
     }
     if (tail !== this.#tail) {
       this.#peeked = this.#taken = 0;

@@ -27,25 +27,27 @@ export class RingStage {
 
   /** Adds a record of any bytes. */
   add(payload: Uint8Array): void {
-    this.#begin(payload.length);
-    this.bytes.set(payload, this.length + RECORD_HEADER);
-    this.length += (payload.length + RECORD_HEADER + 7) & ~7;
+    const at = this.length;
+    this.#begin(at, payload.length);
+    this.bytes.set(payload, at + RECORD_HEADER);
+    this.length = at + ((payload.length + RECORD_HEADER + 7) & ~7);
   }
 
   /** Adds a record whose payload is the first `length` bytes of `source`. */
   addWords(source: BigInt64Array, length: number): void {
-    this.#begin(length);
+    const at = this.length;
+    this.#begin(at, length);
     const { longs } = this;
-    const to = (this.length + RECORD_HEADER) >> 3;
+    const to = (at >> 3) + 1;
     const count = length >> 3;
     for (let i = 0; i < count; i++) longs[(to + i) | 0] = source[i];
-    this.length += length + RECORD_HEADER;
+    this.length = at + length + RECORD_HEADER;
   }
 
-  #begin(length: number): void {
-    const at = this.length >> 2;
-    this.words[at] = length + RECORD_HEADER;
-    this.words[at + 1] = 0;
+  #begin(at: number, length: number): void {
+    const { words } = this;
+    words[at >> 2] = length + RECORD_HEADER;
+    words[(at >> 2) + 1] = 0;
   }
 }
 
