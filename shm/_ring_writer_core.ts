@@ -33,6 +33,8 @@ export class RingWriterCore {
   #firstAt = NONE;
   /** That word, or 0 while the record is in the stage. */
   #firstWord = 0;
+  /** Whether the last batch had several records: one alone is not staged. */
+  #batches = false;
   /** Records of the batch that are not in the ring yet; they go to the head. */
   #stage: RingStage = NO_STAGE;
   #reservedAt = NONE;
@@ -87,7 +89,7 @@ export class RingWriterCore {
         "Cannot write to ring: it is closed on this side",
       );
     }
-    this.#unstage();
+    if (this.#stage.length > 0) this.#unstage();
     const size = (length + RECORD_HEADER + 7) & ~7;
     const at = this.#head & this.#mask;
     const rest = this.capacity - at;
@@ -144,37 +146,38 @@ export class RingWriterCore {
   }
 
   #appendSlowly(payload: Uint8Array): boolean {
+    const first = this.#firstAt === NONE;
+    if (first && !this.#batches) return this.#appendDirectly(payload);
+    this.#batches = true;
     const length = payload.length;
-    const size = (length + RECORD_HEADER + 7) & ~7;
-    if (length > WORD_COPY_MAX || this.closed || !this.#makeRoom(size)) {
-      return this.#appendDirectly(payload);
-    }
+    const room = length > WORD_COPY_MAX || this.closed
+      ? 0
+      : this.#roomFor((length + RECORD_HEADER + 7) & ~7);
+    if (room === 0) return this.#appendDirectly(payload);
+    const stage = this.#stage;
     const source = this.#wordsOf(payload);
-    if (source === undefined) this.#stage.add(payload);
-    else this.#stage.addWords(source, length);
+    if (source === undefined) stage.add(payload);
+    else stage.addWords(source, length);
+    stage.room = room;
+    if (first) {
+      this.#firstAt = this.#head & this.#mask;
+      this.#firstWord = 0;
+    }
     return true;
   }
 
-  /** Makes sure that `size` bytes more may be staged; false where they may not. */
-  #makeRoom(size: number): boolean {
+  /** The bytes that may be staged, or 0 where `size` more are not among them. */
+  #roomFor(size: number): number {
     if (this.#stage === NO_STAGE) this.#stage = new RingStage();
     const stage = this.#stage;
     if (stage.length + size > stage.bytes.length) this.#unstage();
-    const at = this.#head & this.#mask;
-    const need = stage.length + size + RECORD_HEADER;
+    const rest = this.capacity - (this.#head & this.#mask);
+    const most = Math.min(stage.bytes.length, rest);
+    const need = stage.length + size;
     let free = this.capacity - ((this.#head - this.#tail) | 0);
-    if (need > free) free = this.#refresh();
-    if (need > free || at + stage.length + size > this.capacity) return false;
-    if (this.#firstAt === NONE) {
-      this.#firstAt = at;
-      this.#firstWord = 0;
-    }
-    stage.room = Math.min(
-      stage.bytes.length,
-      free - RECORD_HEADER,
-      this.capacity - at,
-    );
-    return true;
+    if (need + RECORD_HEADER > free) free = this.#refresh();
+    const room = Math.min(most, free - RECORD_HEADER);
+    return need > room ? 0 : room;
   }
 
   /** Brings into the ring what was put together beside it. */
@@ -292,7 +295,11 @@ export class RingWriterCore {
   /** Makes what was appended visible, in order and at once. */
   publish(): void {
     if (this.#firstAt === NONE) return;
-    this.#unstage();
+    if (this.#batches) {
+      this.#unstage();
+      const size = (this.#firstWord + 7) & ~7;
+      this.#batches = ((this.#head - size) & this.#mask) !== this.#firstAt;
+    }
     if (TSO) this.#words[this.#firstAt >> 2] = this.#firstWord;
     else Atomics.store(this.#words, this.#firstAt >> 2, this.#firstWord);
     this.#firstAt = NONE;
