@@ -164,6 +164,40 @@ Deno.test("Ring keeps the order of what one batch is made of", {
   }
 });
 
+Deno.test(
+  "RingWriter goes on with a batch after a payload that can't be read",
+  {
+    ignore,
+  },
+  () => {
+    using memory = SharedMemory.anonymous({ size: Ring.byteLength(4096) });
+    const ring = Ring.create(memory, { capacity: 4096 });
+    using writer = ring.writer();
+    using reader = ring.reader();
+    const into = new Uint8Array(64);
+    const gone = new Uint8Array(16);
+    gone.buffer.transfer();
+    for (const before of [0, 1, 2]) {
+      // The batch before this one decides which way its first record goes.
+      writer.tryWriteMany([new Uint8Array([1]), new Uint8Array([2])]);
+      for (const id of [1, 2]) {
+        assertEquals(reader.tryRead(into), 1);
+        assertEquals(into[0], id);
+      }
+      for (let i = 0; i < before; i++) writer.tryAppend(new Uint8Array([3]));
+      assertThrows(() => writer.tryAppend(gone), TypeError);
+      writer.tryAppend(new Uint8Array([4]));
+      assertEquals(reader.tryRead(into), -1);
+      writer.publish();
+      for (let i = 0; i <= before; i++) {
+        assertEquals(reader.tryRead(into), 1);
+        assertEquals(into[0], i < before ? 3 : 4);
+      }
+      assertEquals(reader.tryRead(into), -1);
+    }
+  },
+);
+
 Deno.test("Ring shows nothing of a batch whose producer was killed", {
   ignore,
 }, async () => {

@@ -128,7 +128,10 @@ async function survive(step: number): Promise<string> {
   const printed = await run(memory.name!, step);
 
   // What was committed came whole and in order, and others take over.
-  isPrefix(ids((into) => reader.tryRead(into)), [1, 1, 1, 2, 3, 4]);
+  isPrefix(
+    ids((into) => reader.tryRead(into)),
+    [1, 1, 1, 1, 1, 1, 2, 3, 4],
+  );
   {
     using writer = inbound.writer();
     assert(writer.tryWrite(record(7, 40)));

@@ -81,8 +81,10 @@ const part = (name: string, run: () => void) => {
 
 part("write to a ring", () => {
   const writer = shm.Ring.open(memory, place("inbound")).writer();
-  const again = record(1, 24);
-  for (let i = 0; i < 3; i++) writer.tryWrite(again);
+  const again = record(1, 8);
+  for (let i = 0; i < 4; i++) writer.tryWrite(again);
+  writer.tryWriteMany([again, again]);
+  // A batch after a batch goes another way.
   writer.tryWriteMany([record(2, 5), record(3, 16)]);
   const view = writer.tryReserve(40); // over the ring's end
   view?.fill(4);
