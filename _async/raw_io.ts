@@ -8,6 +8,11 @@ import type { Duplex } from "../duplex.ts";
 export interface RawSource {
   /** Fills the start of `into` with what is here; 0 where that is nothing. */
   tryRead?(into: Uint8Array): number;
+  /**
+   * Waits as long as bytes tend to come soon; whether some are here. `read` would
+   * do the same, but costs more promises.
+   */
+  spin?(): Promise<boolean>;
   /** Waits for bytes; their count, or `null` at the end. One call at a time. */
   read(into: Uint8Array): Promise<number | null>;
 }
@@ -36,6 +41,15 @@ const openers = new WeakMap<Duplex, () => RawIo>();
 /** Says that whoever holds the locks of both streams may use `open`. */
 export function offerRawIo(duplex: Duplex, open: () => RawIo): void {
   openers.set(duplex, open);
+}
+
+/** Says so of a duplex that has a short way, which `change` makes shorter. */
+export function improveRawIo(
+  duplex: Duplex,
+  change: (raw: RawIo) => RawIo,
+): void {
+  const open = openers.get(duplex)!;
+  offerRawIo(duplex, () => change(open()));
 }
 
 /** For whoever has just locked both streams, and alone uses them from now on. */

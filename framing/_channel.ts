@@ -12,7 +12,7 @@ import {
   toLoss,
 } from "./_channel_errors.ts";
 import { BufferSource, StreamSource } from "./_frame_source.ts";
-import { Inbox, NOTHING, Refused } from "./_inbox.ts";
+import { Inbox, NOTHING, Refused, type Taker } from "./_inbox.ts";
 import { invalidMessage } from "./_invalid_message.ts";
 import { lengthPrefixed } from "./length_prefixed.ts";
 import { resolveLimits } from "./_limits.ts";
@@ -216,7 +216,6 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
   flushNow(): void {
     this.#outbox.flushNow();
   }
-
   receive(options?: WaitOptions): Promise<In> {
     return this.#inbox.receive(withDefault(options, this.#receiveTimeout));
   }
@@ -226,6 +225,11 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
     if (item === NOTHING) return undefined;
     if (item instanceof Refused) throw item.error;
     return item;
+  }
+
+  /** As `Inbox.handTo`: resolves when `taker` has to `tryReceive` some itself. */
+  handTo(taker: Taker<In>): Promise<void> {
+    return this.#inbox.handTo(taker);
   }
 
   [Symbol.asyncIterator](): AsyncIterator<In> {

@@ -4,15 +4,20 @@ import type { RawSource } from "../_async/raw_io.ts";
 import type { FrameDecoder } from "./format.ts";
 import { HeaderDecoder } from "./_header_decoder.ts";
 import type { EmitRange } from "./_range_codec.ts";
+import { transferred } from "./_transferred.ts";
 
 /** Bytes that come, and the frames in them. */
 export interface FrameSource {
   /** Whether bytes are here already. */
   tryRead(): boolean;
+  /** As of a `RawSource`. */
+  spin?: () => Promise<boolean>;
   /** Waits for bytes; `false` at the end. */
   read(): Promise<boolean>;
   /** Emits the frames that are whole with what was read. */
   decode(emit: EmitRange): void;
+  /** Tells that nothing was kept of what `decode` emitted. */
+  recycle(): void;
 }
 
 /** Reads chunks of any stream. */
@@ -45,6 +50,8 @@ export class StreamSource implements FrameSource {
     this.#chunk = undefined; // an idle channel keeps nothing alive
     this.#decoder.push(chunk, (frame) => emit(frame, 0, frame.length));
   }
+
+  recycle(): void {}
 }
 
 /** The first buffer's bytes: idle channels are many. */
@@ -74,6 +81,7 @@ const EMPTY = new Uint8Array(0);
  * the start of a frame that does not fit moves to the next one.
  */
 export class BufferSource implements FrameSource {
+  readonly spin: (() => Promise<boolean>) | undefined;
   #source: RawSource;
   #decoder: FrameDecoder;
   /** The decoder, where it can leave a partial frame in the buffer. */
@@ -83,11 +91,14 @@ export class BufferSource implements FrameSource {
   #start = 0;
   #end = 0;
   #nextSize = FIRST_SIZE;
+  /** The room while the buffer is empty: most often it is the next again. */
+  #wholeRoom: Uint8Array | undefined;
   /** A buffer of which nothing was handed out, while long frames come. */
   #spare: Uint8Array<ArrayBuffer> | undefined;
   #shortReads = 0;
 
   constructor(source: RawSource, decoder: FrameDecoder) {
+    this.spin = source.spin;
     this.#source = source;
     this.#decoder = decoder;
     if (decoder instanceof HeaderDecoder) this.#inPlace = decoder;
@@ -126,6 +137,10 @@ export class BufferSource implements FrameSource {
     this.#decoder.push(chunk, (frame) => emit(frame, 0, frame.length));
   }
 
+  recycle(): void {
+    if (this.#start === this.#end) this.#start = this.#end = 0;
+  }
+
   #took(count: number, room: number): void {
     if (this.#buffer.length === 0) throw transferred();
     this.#end += count;
@@ -155,6 +170,11 @@ export class BufferSource implements FrameSource {
       // The sooner it gets a buffer for all of it, the less is copied.
       (this.#end === length || needed <= this.#allowed())
     ) this.#renew(needed);
+    if (this.#end > 0 || needed > 0) return this.#roomAt(needed);
+    return this.#wholeRoom ??= this.#roomAt(0);
+  }
+
+  #roomAt(needed: number): Uint8Array {
     return this.#buffer.subarray(
       this.#end,
       this.#end + (needed > 2 * MAX_READ ? LONG_READ : MAX_READ),
@@ -181,14 +201,8 @@ export class BufferSource implements FrameSource {
       if (this.#start === 0 && old.length === this.#nextSize) this.#spare = old;
     }
     this.#buffer = buffer;
+    this.#wholeRoom = undefined;
     this.#start = 0;
     this.#end = held;
   }
-}
-
-function transferred(): TypeError {
-  return new TypeError(
-    "Cannot receive: the buffer of a message was transferred, and with it what " +
-      "came after the message. Copy messages before you transfer them",
-  );
 }

@@ -1,6 +1,7 @@
 import type { FrameLimits } from "./format.ts";
 import { BaseDecoder } from "./_base_decoder.ts";
 import { checkLength } from "./_limits.ts";
+import { transferred } from "./_transferred.ts";
 import { PromisedFrame } from "./_promised_frame.ts";
 import type { EmitRange } from "./_range_codec.ts";
 
@@ -117,6 +118,7 @@ export class HeaderDecoder extends BaseDecoder {
       }
       at = start + length;
       emit(bytes, start, at);
+      if (bytes.length < end) throw transferred();
     }
     return at;
   }

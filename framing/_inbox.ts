@@ -26,6 +26,14 @@ export interface InboxParts<In> {
   onFail: (error: unknown) => void;
 }
 
+/** Who takes messages at once, as they are decoded. */
+export interface Taker<In> {
+  /** Takes one, and throws nothing; `false` where it wants no more for now. */
+  take(message: In): boolean;
+  /** The messages that came together were taken. */
+  turnOver(): void;
+}
+
 /** A message that was refused, in the place where it would have been. */
 export class Refused {
   constructor(readonly error: FrameError) {}
@@ -49,7 +57,11 @@ export class Inbox<In> {
   #head = 0;
   #tail = 0;
   #waiting = new WaitList<In, undefined>();
+  #taker: Taker<In> | undefined;
+  #handing: PromiseWithResolvers<void> | undefined;
   #emptied: (() => void) | undefined;
+  /** Whether a message of the last bytes may hold views into them. */
+  #keeps = false;
   /** Async checks that run, in the order of their messages. */
   #checks: Promise<void> | undefined;
   #partialTimer: ReturnType<typeof setTimeout> | undefined;
@@ -83,6 +95,24 @@ export class Inbox<In> {
     return this.#waiting.add("Cannot receive", undefined, options);
   }
 
+  /**
+   * Hands the messages that come to `taker`, for whom a promise each would cost
+   * more than the message. Resolves when it wants no more, or some are queued;
+   * rejects with the end.
+   */
+  handTo(taker: Taker<In>): Promise<void> {
+    if (this.#head !== this.#tail) return Promise.resolve();
+    if (this.end !== undefined) return Promise.reject(this.end);
+    this.#taker = taker;
+    this.#handing = Promise.withResolvers();
+    return this.#handing.promise;
+  }
+
+  #dismiss(): void {
+    this.#taker = undefined;
+    this.#handing?.resolve();
+  }
+
   /** Ends it from this side. What is queued is dropped. */
   stop(reason: unknown): void {
     this.#queue = [];
@@ -96,6 +126,8 @@ export class Inbox<In> {
     this.#partialTimer = undefined;
     this.end ??= reason;
     this.#waiting.rejectAll(this.end);
+    this.#taker = undefined;
+    this.#handing?.reject(this.end);
     this.#emptied?.();
   }
 
@@ -103,14 +135,20 @@ export class Inbox<In> {
     const { source, decoder, onEnd, onFail } = this.#parts;
     try {
       while (this.end === undefined) {
-        const more = source.tryRead() || await source.read();
+        const more = source.tryRead() ||
+          (source.spin !== undefined && await source.spin() &&
+            source.tryRead()) ||
+          await source.read();
         if (this.end !== undefined) return;
         if (!more) {
           decoder.end((frame) => this.#emit(frame, 0, frame.length));
           await this.#checks;
           return onEnd();
         }
+        this.#keeps = false;
         source.decode(this.#emit);
+        if (!this.#keeps) source.recycle();
+        this.#taker?.turnOver();
         if (this.#checks !== undefined) await this.#checks;
         if (this.#tail > 0) await this.#whenEmptied();
         if (this.end === undefined) this.#watchPartial();
@@ -136,9 +174,14 @@ export class Inbox<In> {
     this.#progress = true;
     let item: In | Refused | Promise<In | Refused>;
     try {
-      const message = this.#rangeCodec === undefined
-        ? codec.decode(bytes.subarray(start, end))
-        : this.#rangeCodec.decodeRange(bytes, start, end);
+      let message: unknown;
+      if (this.#rangeCodec === undefined) {
+        this.#keeps = true;
+        message = codec.decode(bytes.subarray(start, end));
+      } else {
+        message = this.#rangeCodec.decodeRange(bytes, start, end);
+        if (this.#rangeCodec.keeps) this.#keeps = true;
+      }
       item = check === undefined ? message as In : check(message) as In;
     } catch (error) {
       item = new Refused(invalidMessage("decode", error));
@@ -166,6 +209,13 @@ export class Inbox<In> {
     if (this.end !== undefined) return;
     if (item instanceof Refused && this.#parts.onInvalid !== undefined) {
       return this.#reportInvalid(item.error);
+    }
+    if (this.#taker !== undefined) {
+      if (!(item instanceof Refused)) {
+        if (!this.#taker.take(item)) this.#dismiss();
+        return;
+      }
+      this.#dismiss();
     }
     const waiting = this.#waiting.shift();
     if (waiting === undefined) this.#queue[this.#tail++] = item;

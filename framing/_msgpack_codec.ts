@@ -21,6 +21,7 @@ const NIL = new Uint8Array([0xc0]);
 export class MsgpackCodec implements RangeCodec {
   readonly name = "msgpack";
   readonly small: Uint8Array;
+  keeps = true;
   #writer: MsgpackWriter;
   #reader: MsgpackReader;
   /** A getter of what is encoded may encode too. */
@@ -112,18 +113,19 @@ export class MsgpackCodec implements RangeCodec {
   }
 
   decode(payload: Uint8Array): unknown {
-    const value = this.#reader.read(payload, 0, payload.length);
-    return value === NOT_HERE ? this.#decodeAny(payload) : value;
+    return this.decodeRange(payload, 0, payload.length);
   }
 
   decodeRange(bytes: Uint8Array, start: number, end: number): unknown {
     const value = this.#reader.read(bytes, start, end);
+    this.keeps = this.#reader.keeps;
     return value === NOT_HERE
       ? this.#decodeAny(bytes.subarray(start, end))
       : value;
   }
 
   #decodeAny(payload: Uint8Array): unknown {
+    this.keeps = true;
     try {
       this.#extensions.level = 0;
       return this.#decode(payload);

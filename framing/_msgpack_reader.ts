@@ -28,6 +28,8 @@ const keys: string[] = new Array(256).fill("");
  * promises, and nothing is read after the end.
  */
 export class MsgpackReader {
+  /** Whether the last value holds views into its bytes. */
+  keeps = false;
   #maxDepth: number;
   /** What is read next, and the end of it. */
   #at = 0;
@@ -41,6 +43,7 @@ export class MsgpackReader {
   read(bytes: Uint8Array, start: number, end: number): unknown {
     this.#at = start;
     this.#end = end;
+    this.keeps = false;
     const value = this.#read(bytes, this.#maxDepth);
     return this.#at === end ? value : NOT_HERE;
   }
@@ -144,6 +147,7 @@ export class MsgpackReader {
     const at = this.#at;
     if (at + length > this.#end) return NOT_HERE;
     this.#at += length;
+    this.keeps = true;
     return bytes.subarray(at, this.#at);
   }
 

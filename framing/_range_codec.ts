@@ -13,6 +13,8 @@ export interface RangeCodec extends Codec<unknown> {
   encodeSmall(value: unknown): number;
   /** As `decode`. */
   decodeRange(bytes: Uint8Array, start: number, end: number): unknown;
+  /** Whether the value of the last decode may hold views into its bytes. */
+  readonly keeps: boolean;
 }
 
 /** The codec as a {@linkcode RangeCodec}, where it is one. */

@@ -39,6 +39,7 @@ export class RingIo implements ByteIo {
   #operations = 0;
   #closed = false;
   #looks = 0;
+  #hasSpun = false;
 
   constructor(
     memory: SharedMemory,
@@ -62,13 +63,26 @@ export class RingIo implements ByteIo {
   }
 
   tryRead(into: Uint8Array): number {
+    if (this.#closed || !this.#reader.look()) return 0;
     // Every so often `read` gives way to the event loop.
-    if (this.#closed || ++this.#operations > TURN) return 0;
+    if (++this.#operations > TURN) return 0;
     return this.#take(into);
   }
 
-  async read(into: Uint8Array): Promise<number | null> {
+  /** Waits for bytes while it is worth it; whether some are here, or the end. */
+  async spin(): Promise<boolean> {
     const spinner = this.#readSpinner;
+    for (let looks = spinner.start(); looks > 0; looks = spinner.next()) {
+      await spinner.pause();
+      if (!this.#seesData(looks)) continue;
+      spinner.found();
+      return true;
+    }
+    this.#hasSpun = true; // `read` sleeps at once
+    return false;
+  }
+
+  async read(into: Uint8Array): Promise<number | null> {
     while (true) {
       if (++this.#operations > TURN) await this.#turn();
       this.#check();
@@ -82,13 +96,8 @@ export class RingIo implements ByteIo {
           "Cannot read from shared memory: the peer is gone",
         );
       }
-      let looks = spinner.start();
-      for (; looks > 0; looks = spinner.next()) {
-        await spinner.pause();
-        if (this.#seesData(looks)) break;
-      }
-      if (looks > 0) spinner.found();
-      else {
+      if (this.#hasSpun || !await this.spin()) {
+        this.#hasSpun = false;
         if (this.#sleeps(this.#inbound, CONSUMER_SLEEPS) && !this.#readable) {
           await this.#doorbell.wait();
         }

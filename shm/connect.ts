@@ -1,9 +1,9 @@
 import type { Connection } from "../duplex.ts";
 import { deadline } from "../_async/wait.ts";
 import { descriptorOf, setDescriptor } from "../_libc/descriptor.ts";
-import { ByteConnection } from "../_transport/connection.ts";
 import { connectAs } from "../socket/_connect.ts";
 import type { ConnectUnixOptions } from "../socket/connect.ts";
+import { connectionOver } from "./_connection.ts";
 import { checkRuns, requireFfi } from "./_platform.ts";
 import { receiveSegment } from "./_handshake.ts";
 
@@ -60,7 +60,7 @@ export async function connectShm(
   }, address);
   try {
     const io = await receiveSegment(socket, end.signal);
-    const connection = new ByteConnection(io, {
+    const connection = connectionOver(io, {
       ...options,
       local: "shm:",
       remote: address,

@@ -1,10 +1,10 @@
 import type { Connection, Listener } from "../duplex.ts";
 import { descriptorOf, setDescriptor } from "../_libc/descriptor.ts";
-import { ByteConnection } from "../_transport/connection.ts";
 import { AcceptListener } from "../_transport/listener.ts";
 import { listenAs } from "../socket/_listen.ts";
 import type { ListenUnixOptions } from "../socket/listen.ts";
 import { checkCapacity } from "./_ring_layout.ts";
+import { connectionOver } from "./_connection.ts";
 import { checkRuns, requireFfi } from "./_platform.ts";
 import { offerSegment } from "./_handshake.ts";
 
@@ -76,7 +76,7 @@ export async function listenShm(options: ListenShmOptions): Promise<Listener> {
       const socket = await rendezvous.accept();
       try {
         const io = offerSegment(socket, capacity);
-        const connection = new ByteConnection(io, {
+        const connection = connectionOver(io, {
           ...options,
           local: address,
           remote: "shm:",
