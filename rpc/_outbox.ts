@@ -2,8 +2,7 @@
 
 import { ConnectionClosedError } from "../duplex.ts";
 import { MAX_TIMER, timeoutError } from "../_async/wait.ts";
-import type { Channel } from "../framing/mod.ts";
-import { DuplexChannel } from "../framing/_channel.ts";
+import type { DuplexChannel } from "../framing/_channel.ts";
 
 /** Told of a message without an encoding, and the token that came with it. */
 export type Fail = (error: unknown, token: unknown) => void;
@@ -31,7 +30,7 @@ function isEnd(error: unknown): boolean {
 
 /** Sends at once where there is room, in order always. */
 export class Outbox {
-  #channel: Channel<unknown, unknown>;
+  #channel: DuplexChannel<unknown, unknown>;
   #stallTimeout: number;
   #onBroken: (error: unknown) => void;
   #entries: Entry[] = [];
@@ -45,7 +44,7 @@ export class Outbox {
   answers = 0;
 
   constructor(
-    channel: Channel<unknown, unknown>,
+    channel: DuplexChannel<unknown, unknown>,
     stallTimeout: number,
     onBroken: (error: unknown) => void,
   ) {
@@ -70,7 +69,7 @@ export class Outbox {
     if (this.#entries.length === 0) {
       try {
         if (this.#channel.trySend(message)) {
-          if (isAnswer && ++this.#unwritten >= EARLY) this.#writeEarly();
+          if (isAnswer && ++this.#unwritten >= EARLY) this.turnOver();
           return;
         }
       } catch (error) {
@@ -84,14 +83,10 @@ export class Outbox {
     if (!this.#draining) this.#drain();
   }
 
-  #writeEarly(): void {
+  /** What was answered leaves. */
+  turnOver(): void {
     this.#unwritten = 0;
-    if (this.#channel instanceof DuplexChannel) this.#channel.flushNow();
-  }
-
-  /** A turn begins: what was answered before has left. */
-  beginTurn(): void {
-    this.#unwritten = 0;
+    this.#channel.flushNow();
   }
 
   /** Resolves when fewer than `limit` messages wait here. */

@@ -8,7 +8,9 @@ import type { Client, MethodDescription, Session } from "./session.ts";
 import type { CheckedOptions } from "./_options.ts";
 import type { MethodTable } from "./_methods.ts";
 import type { ExtensionName, Link } from "./_link.ts";
-import { type Channel, channel, FrameError } from "../framing/mod.ts";
+import type { DuplexChannel } from "../framing/_channel.ts";
+import type { Taker } from "../framing/_inbox.ts";
+import { channel, FrameError } from "../framing/mod.ts";
 import { ConnectionClosedError } from "../duplex.ts";
 import { deadline, within } from "../_async/wait.ts";
 import { Callbacks } from "./_callbacks.ts";
@@ -36,7 +38,7 @@ const MAX_UNSENT_WHILE_CALLING = 65_536;
 const OWN_ACCORD = new Set(["$with", "$items", "$end", "$cancel", "$drain"]);
 
 /** A {@linkcode Session} over a duplex. */
-export class RpcSession implements Session, Link {
+export class RpcSession implements Session, Link, Taker<unknown> {
   readonly duplex: Duplex;
   readonly peer: Peer;
   readonly closed: Promise<void>;
@@ -46,7 +48,7 @@ export class RpcSession implements Session, Link {
   readonly callbacks: Callbacks;
   ended: unknown;
 
-  #channel: Channel<unknown, unknown>;
+  #channel: DuplexChannel<unknown, unknown>;
   #outbox: Outbox;
   #caller: Caller;
   #callee: Callee;
@@ -73,7 +75,7 @@ export class RpcSession implements Session, Link {
       codec: protocol.codec,
       maxFrameLength: options.maxMessageLength,
       highWaterMark: options.highWaterMark,
-    });
+    }) as DuplexChannel<unknown, unknown>;
     this.#channel.closed.catch(() => {}); // `receive` tells the same
     this.#outbox = new Outbox(
       this.#channel,
@@ -146,21 +148,28 @@ export class RpcSession implements Session, Link {
 
   async #read(): Promise<void> {
     try {
-      for (;;) {
-        const first = await this.#channel.receive();
-        this.#outbox.beginTurn();
-        this.#accept(first);
-        for (;;) {
-          if (this.ended !== undefined) return;
-          if (this.#outbox.answers >= MAX_UNSENT) await this.#catchUp();
-          const message = this.#channel.tryReceive();
-          if (message === undefined) break;
-          this.#accept(message);
-        }
+      while (this.ended === undefined) {
+        if (this.#outbox.answers >= MAX_UNSENT) await this.#catchUp();
+        const message = this.#channel.tryReceive();
+        if (message !== undefined) this.#accept(message);
+        else await this.#channel.handTo(this);
       }
     } catch (error) {
       this.#end(error);
     }
+  }
+
+  take(message: unknown): boolean {
+    try {
+      this.#accept(message);
+    } catch (error) {
+      this.#end(error);
+    }
+    return this.ended === undefined && this.#outbox.answers < MAX_UNSENT;
+  }
+
+  turnOver(): void {
+    this.#outbox.turnOver();
   }
 
   /** A peer that asks without reading the answers has to wait. */
