@@ -17,10 +17,10 @@ interface Entry {
 }
 
 /**
- * After so many answers of one turn, they leave before it is over: the peer
- * goes on with them while this side answers the others.
+ * After so many messages of one turn, they leave before it is over: the peer
+ * goes on with them while this side makes the others.
  */
-const EARLY = 32;
+const EARLY = 16;
 
 /** Whether the channel can't send any more, rather than not this message. */
 function isEnd(error: unknown): boolean {
@@ -38,7 +38,7 @@ export class Outbox {
   #progress = false;
   #waiters: (() => void)[] = [];
   #closed = false;
-  /** Answers since some were written early, or a turn began. */
+  /** Messages since some were written early, or a turn was over. */
   #unwritten = 0;
   /** Answers that wait here: they show how far the peer is behind. */
   answers = 0;
@@ -69,7 +69,7 @@ export class Outbox {
     if (this.#entries.length === 0) {
       try {
         if (this.#channel.trySend(message)) {
-          if (isAnswer && ++this.#unwritten >= EARLY) this.turnOver();
+          if (++this.#unwritten >= EARLY) this.turnOver();
           return;
         }
       } catch (error) {
@@ -83,7 +83,7 @@ export class Outbox {
     if (!this.#draining) this.#drain();
   }
 
-  /** What was answered leaves. */
+  /** What was sent leaves. */
   turnOver(): void {
     this.#unwritten = 0;
     this.#channel.flushNow();
