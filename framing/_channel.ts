@@ -212,6 +212,11 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
     }
   }
 
+  /** As `Outbox.room`: what waits so need not be encoded yet. */
+  room(): Promise<void> | undefined {
+    return this.#outbox.room();
+  }
+
   /** Writes what was sent now, rather than when the turn is over. */
   flushNow(): void {
     this.#outbox.flushNow();

@@ -19,7 +19,12 @@ const strictDecoder = new TextDecoder("utf-8", {
 });
 const lossyDecoder = new TextDecoder();
 const float = new DataView(new ArrayBuffer(8));
-/** Keys that came, each in the place of its hash: most come again. */
+/**
+ * Short strings that came, each in the place of its hash: names of methods and
+ * keys come again, and the same string has its hash ready for the next map.
+ */
+const texts: string[] = new Array(256).fill("");
+/** The same for keys, which what else comes does not drive out. */
 const keys: string[] = new Array(256).fill("");
 
 /**
@@ -155,6 +160,10 @@ export class MsgpackReader {
     const at = this.#at;
     if (at + length > this.#end) return NOT_HERE;
     this.#at += length;
+    if (length > 0 && length < 32) {
+      const text = readKnown(texts, bytes, at, this.#at);
+      if (text !== undefined) return text;
+    }
     if (length <= SHORT_STRING) {
       return readAscii(bytes, at, this.#at) ?? readUnits(bytes, at, this.#at);
     }
@@ -199,16 +208,27 @@ export class MsgpackReader {
     if (length <= 0 || length >= 32 || at + length > this.#end) {
       return this.#read(bytes, 0);
     }
-    const place = (length + 31 * bytes[at] + 7 * bytes[at + length - 1]) & 255;
-    const known = keys[place];
-    if (isAt(bytes, at, length, known)) {
-      this.#at = at + length;
-      return known;
-    }
-    const key = this.#read(bytes, 0);
-    if (typeof key === "string" && key.length === length) keys[place] = key;
+    const key = readKnown(keys, bytes, at, at + length);
+    if (key === undefined) return this.#read(bytes, 0);
+    this.#at = at + length;
     return key;
   }
+}
+
+/** ASCII, where it came before as the string of then; or `undefined`. */
+function readKnown(
+  known: string[],
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+): string | undefined {
+  const length = end - at;
+  const place = (length + 31 * bytes[at] + 7 * bytes[end - 1]) & 255;
+  const last = known[place];
+  if (isAt(bytes, at, length, last)) return last;
+  const text = readAscii(bytes, at, end);
+  if (text !== undefined) known[place] = text;
+  return text;
 }
 
 function isAt(

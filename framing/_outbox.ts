@@ -92,6 +92,12 @@ export class Outbox {
     return this.#waiting.add("Cannot send", { payload, ownership }, options);
   }
 
+  /** Resolves when something can be sent; `undefined` where it can at once. */
+  room(): Promise<void> | undefined {
+    if (this.end !== undefined || !this.#isFull) return undefined;
+    return this.#waiting.add("Cannot send", ROOM);
+  }
+
   trySend(payload: Uint8Array, ownership: Ownership): boolean {
     this.#batch.check(payload);
     if (this.#isFull) return false;
@@ -192,7 +198,8 @@ export class Outbox {
       const waiting = this.#waiting.shift();
       if (waiting === undefined) return;
       const { payload, ownership } = waiting.item;
-      waiting.resolve(this.#accept(payload, ownership));
+      if (waiting.item === ROOM) waiting.resolve();
+      else waiting.resolve(this.#accept(payload, ownership));
     }
   }
 }
@@ -201,3 +208,6 @@ interface Waiter {
   payload: Uint8Array;
   ownership: Ownership;
 }
+
+/** Who waits only for the room. */
+const ROOM: Waiter = { payload: new Uint8Array(0), ownership: "owned" };

@@ -111,6 +111,7 @@ export class Outbox {
         const { message, fail, token, isAnswer } = entries[sent];
         if (isAnswer) this.answers--;
         try {
+          await this.#channel.room();
           await this.#channel.send(message);
           this.#progress = true;
         } catch (error) {
