@@ -16,8 +16,8 @@ export interface FrameSource {
   read(): Promise<boolean>;
   /** Emits the frames that are whole with what was read. */
   decode(emit: EmitRange): void;
-  /** Tells that nothing was kept of what `decode` emitted. */
-  recycle(): void;
+  /** Tells whether something was kept of what `decode` emitted. */
+  recycle(kept: boolean): void;
 }
 
 /** Reads chunks of any stream. */
@@ -51,7 +51,7 @@ export class StreamSource implements FrameSource {
     this.#decoder.push(chunk, (frame) => emit(frame, 0, frame.length));
   }
 
-  recycle(): void {}
+  recycle(): void {} // a chunk is the stream's
 }
 
 /** The first buffer's bytes: idle channels are many. */
@@ -91,8 +91,10 @@ export class BufferSource implements FrameSource {
   #start = 0;
   #end = 0;
   #nextSize = FIRST_SIZE;
-  /** The room while the buffer is empty: most often it is the next again. */
-  #wholeRoom: Uint8Array | undefined;
+  /** Nothing was kept of what is from here on. */
+  #free = 0;
+  /** The room from there: most often it is the next again. */
+  #freeRoom: Uint8Array | undefined;
   /** A buffer of which nothing was handed out, while long frames come. */
   #spare: Uint8Array<ArrayBuffer> | undefined;
   #shortReads = 0;
@@ -137,8 +139,10 @@ export class BufferSource implements FrameSource {
     this.#decoder.push(chunk, (frame) => emit(frame, 0, frame.length));
   }
 
-  recycle(): void {
-    if (this.#start === this.#end) this.#start = this.#end = 0;
+  recycle(kept: boolean): void {
+    // Other decoders may hold on to the bytes of a partial frame.
+    if (kept || this.#inPlace === undefined) this.#free = this.#start;
+    else if (this.#start === this.#end) this.#start = this.#end = this.#free;
   }
 
   #took(count: number, room: number): void {
@@ -170,15 +174,16 @@ export class BufferSource implements FrameSource {
       // The sooner it gets a buffer for all of it, the less is copied.
       (this.#end === length || needed <= this.#allowed())
     ) this.#renew(needed);
-    if (this.#end > 0 || needed > 0) return this.#roomAt(needed);
-    return this.#wholeRoom ??= this.#roomAt(0);
-  }
-
-  #roomAt(needed: number): Uint8Array {
-    return this.#buffer.subarray(
-      this.#end,
-      this.#end + (needed > 2 * MAX_READ ? LONG_READ : MAX_READ),
+    const at = this.#end;
+    if (this.#freeRoom?.byteOffset === at && needed === 0) {
+      return this.#freeRoom;
+    }
+    const room = this.#buffer.subarray(
+      at,
+      at + (needed > 2 * MAX_READ ? LONG_READ : MAX_READ),
     );
+    if (at === this.#free && needed === 0) this.#freeRoom = room;
+    return room;
   }
 
   /** How long a buffer may be by what came of its frame. */
@@ -201,7 +206,8 @@ export class BufferSource implements FrameSource {
       if (this.#start === 0 && old.length === this.#nextSize) this.#spare = old;
     }
     this.#buffer = buffer;
-    this.#wholeRoom = undefined;
+    this.#freeRoom = undefined;
+    this.#free = 0;
     this.#start = 0;
     this.#end = held;
   }

@@ -147,7 +147,7 @@ export class Inbox<In> {
         }
         this.#keeps = false;
         source.decode(this.#emit);
-        if (!this.#keeps) source.recycle();
+        source.recycle(this.#keeps);
         this.#taker?.turnOver();
         if (this.#checks !== undefined) await this.#checks;
         if (this.#tail > 0) await this.#whenEmptied();
@@ -180,7 +180,7 @@ export class Inbox<In> {
         message = codec.decode(bytes.subarray(start, end));
       } else {
         message = this.#rangeCodec.decodeRange(bytes, start, end);
-        if (this.#rangeCodec.keeps) this.#keeps = true;
+        if (this.#rangeCodec.keeps !== false) this.#keeps = true;
       }
       item = check === undefined ? message as In : check(message) as In;
     } catch (error) {

@@ -282,6 +282,13 @@ export class RpcSession implements Session, Link, Taker<unknown> {
     return this.close();
   }
 
+  /** What a log shows of it: not the options, which may hold secrets. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return `Session with ${this.peer.address ?? "a duplex"} (${
+      this.ended === undefined ? "open" : "over"
+    }, ${this.pendingCalls} calls pending, ${this.runningCalls} running)`;
+  }
+
   /** Everything that waits learns why. */
   #stopAll(error: unknown): void {
     this.ended = error;

@@ -214,6 +214,13 @@ class RpcServer implements Server {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+
+  /** What a log shows of it. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return `Server at ${
+      this.address ?? "a duplex"
+    } (sessions: ${this.sessions.size})`;
+  }
 }
 
 function isListener(target: Listener | Duplex): target is Listener {

@@ -470,7 +470,7 @@ Deno.test("the first answers of a full turn leave before it is over", async () =
     })(),
   });
   await done.promise;
-  assertEquals(written, [32, 8]);
+  assertEquals(written, [16, 24]);
 });
 
 Deno.test("a drain that takes too long rejects, and closes all the same", async () => {
