@@ -217,6 +217,11 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
     return this.#outbox.room();
   }
 
+  /** Why nothing can be sent any more, once that is so. */
+  get sendingEnd(): unknown {
+    return this.#outbox.end;
+  }
+
   /** Writes what was sent now, rather than when the turn is over. */
   flushNow(): void {
     this.#outbox.flushNow();

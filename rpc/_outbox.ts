@@ -22,12 +22,6 @@ interface Entry {
  */
 const EARLY = 16;
 
-/** Whether the channel can't send any more, rather than not this message. */
-function isEnd(error: unknown): boolean {
-  return error instanceof ConnectionClosedError ||
-    (error instanceof DOMException && error.name === "TimeoutError");
-}
-
 /** Sends at once where there is room, in order always. */
 export class Outbox {
   #channel: DuplexChannel<unknown, unknown>;
@@ -73,6 +67,7 @@ export class Outbox {
           return;
         }
       } catch (error) {
+        if (this.#isEnd(error)) return this.#onBroken(error);
         if (fail === undefined) throw error;
         fail(error, token);
         return;
@@ -81,6 +76,13 @@ export class Outbox {
     this.#entries.push({ message, fail, token, isAnswer });
     if (isAnswer) this.answers++;
     if (!this.#draining) this.#drain();
+  }
+
+  /** Whether the channel can't send any more, rather than not this message. */
+  #isEnd(error: unknown): boolean {
+    return error === this.#channel.sendingEnd ||
+      error instanceof ConnectionClosedError ||
+      (error instanceof DOMException && error.name === "TimeoutError");
   }
 
   /** What was sent leaves. */
@@ -115,7 +117,7 @@ export class Outbox {
           await this.#channel.send(message);
           this.#progress = true;
         } catch (error) {
-          if (!isEnd(error)) fail?.(error, token);
+          if (!this.#isEnd(error)) fail?.(error, token);
           else this.#onBroken(error);
         }
         if (sent > 64) {

@@ -1,6 +1,12 @@
 // Races and odd ends: what happens between two events that belong together.
 
-import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertMatch,
+  assertRejects,
+} from "@std/assert";
 import { ConnectionClosedError } from "../duplex.ts";
 import { channel } from "../framing/mod.ts";
 import {
@@ -462,4 +468,43 @@ Deno.test("the stack of a call that failed leads to who called", async () => {
   assertMatch(failed.stack!, /^RpcError: no\n +at async whoCalled/);
   const late = await assertRejects(whoWaited, DOMException);
   assertMatch(late.stack!, /timed out after 5 ms[^]*at async whoWaited/);
+});
+
+Deno.test("a handler that ends after its connection broke rejects nothing unseen", async () => {
+  const requests = new TransformStream<Uint8Array, Uint8Array>();
+  const answers = new TransformStream<Uint8Array, Uint8Array>();
+  const pass = answers.writable.getWriter();
+  let breakOff = () => {};
+  const writable = new WritableStream<Uint8Array>({
+    start(controller) {
+      breakOff = () => controller.error(new Error("cut"));
+    },
+    write: (bytes) => pass.write(bytes),
+  });
+  const called = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const errors: unknown[] = [];
+  const handlers = {
+    async each(callback: (n: number) => Promise<void>) {
+      await callback(1);
+      called.resolve();
+      await gate.promise; // then the callback is released
+    },
+  };
+  const server = serve({ readable: requests.readable, writable }, handlers, {
+    onError: (error) => errors.push(error),
+  });
+  const peer = client<typeof handlers>({
+    readable: answers.readable,
+    writable: requests.writable,
+  });
+  const call = peer.each(async () => {}).catch((error) => error);
+  await called.promise;
+  breakOff();
+  gate.resolve();
+  await server.closed.catch(() => {});
+  await pass.close();
+  assertInstanceOf(await call, ConnectionClosedError);
+  assertEquals(errors.length, 1);
+  await server[Symbol.asyncDispose]();
 });
