@@ -4,7 +4,7 @@
 //   deno bench -A bench/socket_bench.ts
 
 import { connectUnix, listenUnix, peerCredentials } from "../socket/mod.ts";
-import { benchTransport } from "./_transport_bench.ts";
+import { benchTransport } from "./_transports.ts";
 
 const directory = await Deno.makeTempDir();
 const path = `${directory}/bench.sock`;

@@ -5,7 +5,7 @@
 
 import { connectTcp, createPool, listenTcp } from "../tcp/mod.ts";
 import { echo } from "./_streams.ts";
-import { benchTransport } from "./_transport_bench.ts";
+import { benchTransport } from "./_transports.ts";
 
 const listener = await listenTcp();
 const { hostname, port } = listener;
