@@ -132,6 +132,11 @@ const measurements: Record<string, Record<string, () => Promise<number>>> = {
       rate(SEQUENTIAL, () => pump(messages, SEQUENTIAL, 1, request)),
     shm: () => rate(SEQUENTIAL, () => keepInFlight(SEQUENTIAL, 1, addShared)),
   },
+  "add(1, 2), 10 in flight": {
+    rpc: () => rate(SEQUENTIAL, () => keepInFlight(SEQUENTIAL, 10, add)),
+    frames: () => rate(SEQUENTIAL, () => pump(frames, SEQUENTIAL, 10, frame)),
+    shm: () => rate(SEQUENTIAL, () => keepInFlight(SEQUENTIAL, 10, addShared)),
+  },
   "add(1, 2), 100 in flight": {
     rpc: () => rate(PIPELINED, () => keepInFlight(PIPELINED, 100, add)),
     frames: () => rate(PIPELINED, () => pump(frames, PIPELINED, 100, frame)),
