@@ -2,6 +2,7 @@
 
 import type { Server, Socket } from "node:net";
 import type { Connection } from "../duplex.ts";
+import { yieldTurn } from "../_async/turn.ts";
 import {
   F_DUPFD_CLOEXEC,
   F_GETFL,
@@ -140,7 +141,7 @@ export class AdoptedAcceptor implements Acceptor {
    * in the middle of one is lost. So it closes in a later turn.
    */
   async #pauseLater(server: Server): Promise<void> {
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await yieldTurn();
     if (this.#server !== server || this.#queue.length < MAX_QUEUE) return;
     this.#server = undefined;
     server.close();
@@ -170,7 +171,7 @@ export class AdoptedAcceptor implements Acceptor {
   }
 
   async retire(): Promise<Connection[]> {
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await yieldTurn();
     this.#stop();
     return this.#queue.splice(0).map((socket) => this.#wrap(socket));
   }

@@ -1,6 +1,7 @@
 // Moves bytes from socket to socket by splice(2), through a pipe.
 
 import { ConnectionClosedError } from "../duplex.ts";
+import { yieldTurn } from "../_async/turn.ts";
 import {
   F_SETPIPE_SZ,
   O_CLOEXEC,
@@ -83,7 +84,7 @@ export class Mover implements Disposable {
       this.#lent--;
       if (this.#disposed) this[Symbol.dispose]();
     }
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await yieldTurn();
     return total;
   }
 

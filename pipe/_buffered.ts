@@ -1,8 +1,9 @@
 // A source that can be read ahead of its reader, so that no order of reading
 // makes a child wait for ever, within a limit.
 
+import { yieldTurn } from "../_async/turn.ts";
 import type { Source } from "./_source.ts";
-import { turn, Turns } from "./_turns.ts";
+import { Turns } from "./_turns.ts";
 
 /** What a {@linkcode BufferedSource} keeps and whom it tells. */
 export interface BufferedSourceOptions {
@@ -100,7 +101,7 @@ export class BufferedSource implements Source {
   async #pull(): Promise<Uint8Array | null> {
     this.#pulling = true;
     try {
-      if (this.#turns.due()) await turn();
+      if (this.#turns.due()) await yieldTurn();
       const chunk = await this.#source.next();
       if (chunk === null) this.#end();
       return this.#ended ? null : chunk;
@@ -126,7 +127,7 @@ export class BufferedSource implements Source {
           await new Promise<void>((resolve) => this.#resume = resolve);
           continue;
         }
-        if (this.#turns.due()) await turn();
+        if (this.#turns.due()) await yieldTurn();
         const chunk = await this.#source.next();
         if (chunk === null || this.#ended) break;
         if (full && !this.#taken) {

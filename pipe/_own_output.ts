@@ -1,7 +1,8 @@
 // What a JavaScript stage yields, where this program does not read it.
 
+import { yieldTurn } from "../_async/turn.ts";
 import type { Source } from "./_source.ts";
-import { turn, Turns } from "./_turns.ts";
+import { Turns } from "./_turns.ts";
 
 /**
  * Moves a source to this program's stdout, or nowhere, until it ends or nobody
@@ -14,7 +15,7 @@ export async function passOn(
   const turns = new Turns();
   try {
     for (;;) {
-      if (turns.due()) await turn();
+      if (turns.due()) await yieldTurn();
       const chunk = await source.next();
       if (chunk === null) return;
       if (stdout === "inherit") await writeAll(chunk);

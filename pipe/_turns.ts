@@ -12,8 +12,3 @@ export class Turns {
     return ++this.#chunks % CHUNKS === 0;
   }
 }
-
-/** Lets the event loop turn once. */
-export function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}

@@ -7,12 +7,12 @@
 
 import type { Connection } from "../duplex.ts";
 import { ConnectionClosedError } from "../duplex.ts";
+import { yieldTurn } from "../_async/turn.ts";
 import { sleep } from "../_async/wait.ts";
 import { descriptorOf } from "../_libc/descriptor.ts";
 import { libc } from "../_libc/library.ts";
 import { receiveWithDescriptor, sendWithDescriptor } from "../_libc/rights.ts";
 import { Doorbell } from "./_doorbell.ts";
-import { yieldTurn } from "./_poll.ts";
 import { attachRing, formatRing, RING_HEADER } from "./_ring_layout.ts";
 import { RingIo } from "./_ring_io.ts";
 import { SharedMemory } from "./shared_memory.ts";

@@ -2,6 +2,7 @@
 // growing steps. Nothing can be lost, as every step looks again.
 
 import type { WaitOptions } from "../duplex.ts";
+import { yieldTurn } from "../_async/turn.ts";
 import { checkTimeout, sleep, timeoutError } from "../_async/wait.ts";
 
 /** How a wait may pass its time. */
@@ -60,9 +61,4 @@ export async function poll<T>(
       check();
     }
   }
-}
-
-/** Lets the event loop turn once; about 5 µs, where a timer takes 1 ms. */
-export function yieldTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,5 +1,6 @@
 // Bytes over two rings, as ByteConnection wants them.
 
+import { yieldTurn } from "../_async/turn.ts";
 import type { ByteIo } from "../_transport/connection.ts";
 import type { SharedMemory } from "./shared_memory.ts";
 import type { RingParts } from "./_ring_layout.ts";
@@ -14,7 +15,6 @@ import { RingWriterCore } from "./_ring_writer_core.ts";
 import type { Doorbell } from "./_doorbell.ts";
 import { Side } from "./_side.ts";
 import { Spinner } from "./_spin.ts";
-import { yieldTurn } from "./_poll.ts";
 
 /** The longest record that bytes are cut into. */
 const MAX_PIECE = 64 * 1024;

@@ -1,6 +1,6 @@
 // Waiting for a peer that may answer in a microsecond or in an hour.
 
-import { yieldTurn } from "./_poll.ts";
+import { yieldTurn } from "../_async/turn.ts";
 
 /** The longest time that a wait spins, in milliseconds. */
 const BUDGET = 0.1;

@@ -1,6 +1,7 @@
 import { type Connection, ConnectionClosedError } from "../duplex.ts";
 import type { WaitOptions } from "../duplex.ts";
 import { checkInteger } from "../_async/check.ts";
+import { yieldTurn } from "../_async/turn.ts";
 import { deadline, sleep } from "../_async/wait.ts";
 import type { Descriptor } from "../_libc/descriptor.ts";
 import { libc } from "../_libc/library.ts";
@@ -138,7 +139,7 @@ async function wait(
     const received = attempt();
     if (received !== undefined) return received;
     if (performance.now() - started < EAGER) {
-      await new Promise<void>((resolve) => setImmediate(resolve));
+      await yieldTurn();
     } else {
       await sleep(pause, signal);
       pause = Math.min(pause * 2, MAX_PAUSE);
