@@ -226,6 +226,7 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
   flushNow(): void {
     this.#outbox.flushNow();
   }
+
   receive(options?: WaitOptions): Promise<In> {
     return this.#inbox.receive(withDefault(options, this.#receiveTimeout));
   }

@@ -188,7 +188,7 @@ async function failIfEnded(
   const pending = Symbol();
   const state = await Promise.race([
     connection.closed.then(() => undefined, (error: unknown) => error),
-    new Promise((resolve) => setImmediate(() => resolve(pending))),
+    yieldTurn().then(() => pending),
   ]);
   if (state !== pending) throw closed(what, state);
 }
