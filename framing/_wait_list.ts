@@ -13,10 +13,12 @@ export interface Waiting<T, I> {
  * so that nothing is handed to nobody.
  */
 export class WaitList<T, I> {
-  #waiting = new Set<Waiting<T, I>>();
+  /** The one that waits longest, where nobody else did when it came. */
+  #first: Waiting<T, I> | undefined;
+  #others = new Set<Waiting<T, I>>();
 
   get size(): number {
-    return this.#waiting.size;
+    return this.#others.size + (this.#first === undefined ? 0 : 1);
   }
 
   /** Waits for `shift` or `rejectAll`. `what` reads "Cannot receive". */
@@ -26,7 +28,7 @@ export class WaitList<T, I> {
     if (signal?.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
       if (signal === undefined && timeout > MAX_TIMER) {
-        this.#waiting.add({ item, resolve, reject });
+        this.#add({ item, resolve, reject });
         return;
       }
       let timer: ReturnType<typeof setTimeout> | undefined;
@@ -46,7 +48,8 @@ export class WaitList<T, I> {
         },
       };
       const giveUp = (error: unknown) => {
-        this.#waiting.delete(entry);
+        if (this.#first === entry) this.#first = undefined;
+        else this.#others.delete(entry);
         entry.reject(error);
       };
       const onAbort = () => giveUp(signal?.reason);
@@ -54,20 +57,34 @@ export class WaitList<T, I> {
       if (timeout <= MAX_TIMER) {
         timer = setTimeout(() => giveUp(timeoutError(what, timeout)), timeout);
       }
-      this.#waiting.add(entry);
+      this.#add(entry);
     });
+  }
+
+  /** Most often one waits at a time: a set would cost it more than the wait. */
+  #add(entry: Waiting<T, I>): void {
+    if (this.size === 0) this.#first = entry;
+    else this.#others.add(entry);
   }
 
   /** Takes the one that waits longest. */
   shift(): Waiting<T, I> | undefined {
-    for (const entry of this.#waiting) {
-      this.#waiting.delete(entry);
+    const first = this.#first;
+    if (first !== undefined) {
+      this.#first = undefined;
+      return first;
+    }
+    if (this.#others.size === 0) return undefined;
+    for (const entry of this.#others) {
+      this.#others.delete(entry);
       return entry;
     }
   }
 
   rejectAll(error: unknown): void {
-    for (const entry of this.#waiting) entry.reject(error);
-    this.#waiting.clear();
+    this.#first?.reject(error);
+    this.#first = undefined;
+    for (const entry of this.#others) entry.reject(error);
+    this.#others.clear();
   }
 }
