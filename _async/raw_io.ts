@@ -4,6 +4,12 @@
 
 import type { Duplex } from "../duplex.ts";
 
+/** Who waits for bytes. Throws nothing. */
+export interface RawReader {
+  onCount(count: number | null): void;
+  onError(error: unknown): void;
+}
+
 /** What is read into the reader's own memory. */
 export interface RawSource {
   /** Fills the start of `into` with what is here; 0 where that is nothing. */
@@ -13,8 +19,12 @@ export interface RawSource {
    * do the same, but costs more promises.
    */
   spin?(): Promise<boolean>;
-  /** Waits for bytes; their count, or `null` at the end. One call at a time. */
-  read(into: Uint8Array): Promise<number | null>;
+  /**
+   * Waits for bytes and tells their count, or `null` at the end, in a later turn
+   * of promises. One call at a time. No promise of its own: it would cost each
+   * message another turn.
+   */
+  read(into: Uint8Array, reader: RawReader): void;
 }
 
 /** What takes bytes that are the writer's again once they were taken. */

@@ -1,6 +1,6 @@
 // The way in of a connection: `readable`, and the short way past it.
 
-import type { RawSource } from "../_async/raw_io.ts";
+import type { RawReader, RawSource } from "../_async/raw_io.ts";
 import type { ByteOwner } from "./byte_io.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 
@@ -24,7 +24,7 @@ export class ByteSource {
   /** Whose buffer the read under way fills, if a reader has brought one. */
   #request: ReadableStreamBYOBRequest | undefined;
   /** Who waits in `RawSource.read`. */
-  #rawReader: PromiseWithResolvers<number | null> | undefined;
+  #rawReader: RawReader | undefined;
   #closed = false;
   #peerEnded = false;
 
@@ -132,7 +132,7 @@ export class ByteSource {
     const { io } = this.#owner;
     return {
       tryRead: io.tryRead && ((into) => this.#tryReadRaw(into)),
-      read: (into) => this.#readRaw(into),
+      read: (into, reader) => this.#readRaw(into, reader),
     };
   }
 
@@ -147,16 +147,10 @@ export class ByteSource {
     }
   }
 
-  #readRaw(into: Uint8Array): Promise<number | null> {
-    if (this.#closed) {
-      const reason = this.#owner.reason();
-      return reason === undefined
-        ? Promise.resolve(null)
-        : Promise.reject(reason);
-    }
-    const reader = this.#rawReader = Promise.withResolvers<number | null>();
-    this.#owner.io.read(into).then(this.#onRawRead, this.#onRawReadError);
-    return reader.promise;
+  #readRaw(into: Uint8Array, reader: RawReader): void {
+    this.#rawReader = reader;
+    if (this.#closed) this.#settleRawReader();
+    else this.#owner.io.read(into).then(this.#onRawRead, this.#onRawReadError);
   }
 
   #onRawRead = (count: number | null): void => {
@@ -165,7 +159,7 @@ export class ByteSource {
     if (count === null) return this.#end();
     this.#rawReader = undefined;
     this.#owner.progress();
-    reader.resolve(count);
+    reader.onCount(count);
   };
 
   #onRawReadError = (error: unknown): void => {
@@ -175,10 +169,13 @@ export class ByteSource {
   /** As the end or the error of the stream does with who reads that. */
   #settleRawReader(): void {
     const reader = this.#rawReader;
+    if (reader === undefined) return;
     this.#rawReader = undefined;
     const reason = this.#owner.reason();
-    if (reason === undefined) reader?.resolve(null);
-    else reader?.reject(reason);
+    queueMicrotask(() => {
+      if (reason === undefined) reader.onCount(null);
+      else reader.onError(reason);
+    });
   }
 
   /** The clean end. */

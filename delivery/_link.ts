@@ -159,7 +159,9 @@ export class Link {
   async #run(): Promise<void> {
     try {
       while (!this.#over) {
-        const more = await this.#source.read();
+        const more = await new Promise<boolean>((onRead, onError) =>
+          this.#source.read({ onRead, onError })
+        );
         if (this.#over) return;
         if (!more) {
           this.#decoder.end();

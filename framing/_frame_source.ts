@@ -1,10 +1,17 @@
 // Where a channel's frames come from: a Web Stream, or a buffer of its own.
 
-import type { RawSource } from "../_async/raw_io.ts";
+import type { RawReader, RawSource } from "../_async/raw_io.ts";
 import type { FrameDecoder } from "./format.ts";
 import { HeaderDecoder } from "./_header_decoder.ts";
 import type { EmitRange } from "./_range_codec.ts";
 import { transferred } from "./_transferred.ts";
+
+/** Who waits for bytes. Throws nothing. */
+export interface FrameReader {
+  /** `more` is `false` at the end. */
+  onRead(more: boolean): void;
+  onError(error: unknown): void;
+}
 
 /** Bytes that come, and the frames in them. */
 export interface FrameSource {
@@ -12,8 +19,8 @@ export interface FrameSource {
   tryRead(): boolean;
   /** As of a `RawSource`. */
   spin?: () => Promise<boolean>;
-  /** Waits for bytes; `false` at the end. */
-  read(): Promise<boolean>;
+  /** Waits for bytes, and tells `reader` in a later turn of promises. */
+  read(reader: FrameReader): void;
   /** Emits the frames that are whole with what was read. */
   decode(emit: EmitRange): void;
   /** Tells whether something was kept of what `decode` emitted. */
@@ -38,11 +45,11 @@ export class StreamSource implements FrameSource {
     return false;
   }
 
-  read(): Promise<boolean> {
-    return this.#reader.read().then(({ done, value }) => {
+  read(reader: FrameReader): void {
+    this.#reader.read().then(({ done, value }) => {
       this.#chunk = value;
-      return !done;
-    });
+      reader.onRead(!done);
+    }, (error) => reader.onError(error));
   }
 
   decode(emit: EmitRange): void {
@@ -80,7 +87,7 @@ const EMPTY = new Uint8Array(0);
  * out is never written again: a buffer is used up from its start to its end, and
  * the start of a frame that does not fit moves to the next one.
  */
-export class BufferSource implements FrameSource {
+export class BufferSource implements FrameSource, RawReader {
   readonly spin: (() => Promise<boolean>) | undefined;
   #source: RawSource;
   #decoder: FrameDecoder;
@@ -98,6 +105,9 @@ export class BufferSource implements FrameSource {
   /** A buffer of which nothing was handed out, while long frames come. */
   #spare: Uint8Array<ArrayBuffer> | undefined;
   #shortReads = 0;
+  /** Who waits, and for how many bytes there is room. */
+  #frameReader: FrameReader | undefined;
+  #roomLength = 0;
 
   constructor(source: RawSource, decoder: FrameDecoder) {
     this.spin = source.spin;
@@ -111,17 +121,28 @@ export class BufferSource implements FrameSource {
     const room = this.#room();
     const count = this.#source.tryRead(room);
     if (count === 0) return false;
+    if (this.#buffer.length === 0) throw transferred();
     this.#took(count, room.length);
     return true;
   }
 
-  read(): Promise<boolean> {
+  read(reader: FrameReader): void {
     const room = this.#room();
-    return this.#source.read(room).then((count) => {
-      if (count === null) return false;
-      this.#took(count, room.length);
-      return true;
-    });
+    this.#roomLength = room.length;
+    this.#frameReader = reader;
+    this.#source.read(room, this);
+  }
+
+  onCount(count: number | null): void {
+    const reader = this.#frameReader!;
+    if (count === null) return reader.onRead(false);
+    if (this.#buffer.length === 0) return reader.onError(transferred());
+    this.#took(count, this.#roomLength);
+    reader.onRead(true);
+  }
+
+  onError(error: unknown): void {
+    this.#frameReader!.onError(error);
   }
 
   decode(emit: EmitRange): void {
@@ -146,7 +167,6 @@ export class BufferSource implements FrameSource {
   }
 
   #took(count: number, room: number): void {
-    if (this.#buffer.length === 0) throw transferred();
     this.#end += count;
     const size = this.#nextSize;
     if (count === room && count >= size / 4) { // more was there

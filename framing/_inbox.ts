@@ -5,7 +5,7 @@ import type { WaitOptions } from "../duplex.ts";
 import type { Codec } from "./codec.ts";
 import type { FrameDecoder } from "./format.ts";
 import { FrameError } from "./frame_error.ts";
-import type { FrameSource } from "./_frame_source.ts";
+import type { FrameReader, FrameSource } from "./_frame_source.ts";
 import { invalidMessage } from "./_invalid_message.ts";
 import { asRangeCodec, type RangeCodec } from "./_range_codec.ts";
 import type { Check } from "./_validate.ts";
@@ -47,7 +47,7 @@ export const NOTHING = Symbol("nothing");
  * next chunk is read when the messages of the last one have been taken, so a
  * slow consumer holds one chunk's messages, and then its peer.
  */
-export class Inbox<In> {
+export class Inbox<In> implements FrameReader {
   /** Why no more messages come, once none do. */
   end: unknown;
   #parts: InboxParts<In>;
@@ -71,7 +71,7 @@ export class Inbox<In> {
   constructor(parts: InboxParts<In>) {
     this.#parts = parts;
     this.#rangeCodec = asRangeCodec(parts.codec);
-    this.#run();
+    this.#next();
   }
 
   /** The next message that is here, a {@linkcode Refused} one, or `NOTHING`. */
@@ -131,31 +131,88 @@ export class Inbox<In> {
     this.#emptied?.();
   }
 
-  async #run(): Promise<void> {
-    const { source, decoder, onEnd, onFail } = this.#parts;
+  /** Takes what is here, and waits for more. */
+  #next(): void {
+    const { source } = this.#parts;
     try {
       while (this.end === undefined) {
-        const more = source.tryRead() ||
-          (source.spin !== undefined && await source.spin() &&
-            source.tryRead()) ||
-          await source.read();
-        if (this.end !== undefined) return;
-        if (!more) {
-          decoder.end((frame) => this.#emit(frame, 0, frame.length));
-          await this.#checks;
-          return onEnd();
-        }
-        this.#keeps = false;
-        source.decode(this.#emit);
-        source.recycle(this.#keeps);
-        this.#taker?.turnOver();
-        if (this.#checks !== undefined) await this.#checks;
-        if (this.#tail > 0) await this.#whenEmptied();
-        if (this.end === undefined) this.#watchPartial();
+        if (source.tryRead()) {
+          if (!this.#handOut()) return;
+        } else if (source.spin !== undefined) {
+          this.#spin(source.spin());
+          return;
+        } else return source.read(this);
       }
     } catch (error) {
+      this.onError(error);
+    }
+  }
+
+  async #spin(found: Promise<boolean>): Promise<void> {
+    const { source } = this.#parts;
+    try {
+      const isHere = await found && source.tryRead();
+      if (this.end !== undefined) return;
+      if (!isHere) source.read(this);
+      else if (this.#handOut()) this.#next();
+    } catch (error) {
+      this.onError(error);
+    }
+  }
+
+  onRead(more: boolean): void {
+    if (this.end !== undefined) return;
+    if (!more) {
+      this.#finishReading();
+      return;
+    }
+    try {
+      if (this.#handOut()) this.#next();
+    } catch (error) {
+      this.onError(error);
+    }
+  }
+
+  async onError(error: unknown): Promise<void> {
+    await this.#checks;
+    if (this.end === undefined) this.#parts.onFail(error);
+  }
+
+  async #finishReading(): Promise<void> {
+    const { decoder, onEnd } = this.#parts;
+    try {
+      decoder.end((frame) => this.#emit(frame, 0, frame.length));
       await this.#checks;
-      if (this.end === undefined) onFail(error);
+    } catch (error) {
+      return this.onError(error);
+    }
+    onEnd();
+  }
+
+  /** Hands out what came; `false` where it waits, and goes on by itself. */
+  #handOut(): boolean {
+    const { source } = this.#parts;
+    this.#keeps = false;
+    source.decode(this.#emit);
+    source.recycle(this.#keeps);
+    this.#taker?.turnOver();
+    if (this.#checks !== undefined || this.#tail > 0) {
+      this.#whenTaken();
+      return false;
+    }
+    if (this.end === undefined) this.#watchPartial();
+    return true;
+  }
+
+  async #whenTaken(): Promise<void> {
+    try {
+      if (this.#checks !== undefined) await this.#checks;
+      if (this.#tail > 0) await this.#whenEmptied();
+      if (this.end !== undefined) return;
+      this.#watchPartial();
+      this.#next();
+    } catch (error) {
+      this.onError(error);
     }
   }
 
