@@ -154,7 +154,7 @@ export class Outbox {
   #schedule(): void {
     if (this.#writes > 0 || this.#scheduled) return;
     this.#scheduled = true;
-    queueMicrotask(this.#flush);
+    DONE.then(this.#flush);
   }
 
   #flush = (): void => {
