@@ -10,6 +10,7 @@ import {
   checkStreamOptions,
 } from "../_transport/options.ts";
 import { retrying, type RetryOptions } from "../_transport/retry.ts";
+import { socketIo } from "../_transport/socket_io.ts";
 import { checkPath, isAbstract, systemPath } from "./_path.ts";
 
 interface ConnectAsOptions extends WaitOptions, ByteStreamOptions {
@@ -63,7 +64,7 @@ async function connectOnce(
     opened.then((late) => late.close(), () => {});
     throw explain(error, what, path);
   }
-  const connection = new ByteConnection(conn, {
+  const connection = new ByteConnection(socketIo(conn, fd), {
     ...options,
     local: "unix:",
     remote: address,

@@ -15,6 +15,7 @@ import {
   type ByteStreamOptions,
   checkStreamOptions,
 } from "../_transport/options.ts";
+import { socketIo } from "../_transport/socket_io.ts";
 import { checkAllow, denial } from "./_allow.ts";
 import { bindPath, type BoundPath } from "./_bind.ts";
 import { checkPath, isAbstract, systemPath } from "./_path.ts";
@@ -110,7 +111,7 @@ export async function listenAs(
       }
       const io = accepted && Deno.build.os !== "linux"
         ? releasing(conn, () => accepted.release(fd))
-        : conn;
+        : socketIo(conn, fd);
       const connection = new ByteConnection(io, {
         ...options,
         local: address,

@@ -97,6 +97,37 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name:
+    "a socket takes one answer by a call for each read, and none once closed",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    await using directory = await temporaryDirectory();
+    const path = `${directory.path}/a.sock`;
+    await using listener = await listenUnix({ path });
+    await using client = await connectUnix({ path });
+    await using server = await listener.accept();
+    for (const end of [client, server]) {
+      const { source, sink } = rawIoOf(end);
+      const message = new Uint8Array(10);
+      assertEquals(sink!.tryWrite!(message), 0); // nothing that it answers
+      const into = new Uint8Array(10);
+      const count = new Promise<number | null>((onCount, onError) =>
+        source!.read(into, { onCount, onError })
+      );
+      assertEquals(sink!.tryWrite!(message), 10);
+      assertEquals(sink!.tryWrite!(message), 0);
+      const other = end === client ? server : client;
+      await rawIoOf(other).sink!.write(message);
+      assertEquals(await count, 10);
+    }
+    const { source, sink } = rawIoOf(client);
+    client.abort();
+    source!.read(new Uint8Array(1), { onCount() {}, onError() {} });
+    assertEquals(sink!.tryWrite!(new Uint8Array(10)), 0);
+  },
+});
+
 for (const format of [lengthPrefixed(), varint()]) {
   testBoth(
     `keeps every message as it was, with ${format.name}`,
