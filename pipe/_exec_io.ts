@@ -44,7 +44,7 @@ export class ExecIo implements ByteIo {
     enlarge(pid);
     this.#writeEnd = new PipeEnd(openStdinOf(pid));
     if (this.#writeEnd.isOpen) {
-      this.tryWrite = (bytes) => this.#writeEnd.tryWrite(bytes);
+      this.tryWrite = (bytes) => this.#writeEnd.tryAnswer(bytes);
     }
   }
 
@@ -68,6 +68,7 @@ export class ExecIo implements ByteIo {
 
   async read(into: Uint8Array): Promise<number | null> {
     if (this.#rest.byteLength === 0) {
+      this.#writeEnd.expectAnswer();
       await afterReplies();
       const chunk = await this.#next();
       if (chunk === null) return null;

@@ -23,7 +23,7 @@ export class StdioIo implements ByteIo {
   constructor(onClose: () => void) {
     this.#onClose = onClose;
     if (this.#stdout.isOpen) {
-      this.tryWrite = (bytes) => this.#stdout.tryWrite(bytes);
+      this.tryWrite = (bytes) => this.#stdout.tryAnswer(bytes);
     }
   }
 
@@ -35,6 +35,7 @@ export class StdioIo implements ByteIo {
   }
 
   async read(into: Uint8Array): Promise<number | null> {
+    this.#stdout.expectAnswer();
     await afterReplies();
     if (this.#closed) return null;
     const count = await Deno.stdin.read(into);
