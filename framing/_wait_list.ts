@@ -22,13 +22,18 @@ export class WaitList<T, I> {
   }
 
   /** Waits for `shift` or `rejectAll`. `what` reads "Cannot receive". */
-  add(what: string, item: I, options: WaitOptions = {}): Promise<T> {
+  add(what: string, item: I, options?: WaitOptions): Promise<T> {
+    if (options === undefined) {
+      return new Promise((resolve, reject) =>
+        this.put({ item, resolve, reject })
+      );
+    }
     const { signal, timeout = Infinity } = options;
     checkTimeout("timeout", timeout);
     if (signal?.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
       if (signal === undefined && timeout > MAX_TIMER) {
-        this.#add({ item, resolve, reject });
+        this.put({ item, resolve, reject });
         return;
       }
       let timer: ReturnType<typeof setTimeout> | undefined;
@@ -57,12 +62,12 @@ export class WaitList<T, I> {
       if (timeout <= MAX_TIMER) {
         timer = setTimeout(() => giveUp(timeoutError(what, timeout)), timeout);
       }
-      this.#add(entry);
+      this.put(entry);
     });
   }
 
   /** Most often one waits at a time: a set would cost it more than the wait. */
-  #add(entry: Waiting<T, I>): void {
+  put(entry: Waiting<T, I>): void {
     if (this.size === 0) this.#first = entry;
     else this.#others.add(entry);
   }
