@@ -1,7 +1,8 @@
 // Framed messages over a Unix socket between two processes, pinned to different
 // cores: one way, and round trips. The first way moves the same bytes without
-// looking for frames. Each way is measured in turn, several times;
-// the median counts. Rust's standard library runs the same where rustc is.
+// looking for frames. One way, each is measured in turn, several times; round
+// trips take turns between the same two processes. The median counts. Rust's
+// standard library runs the same where rustc is.
 //
 //   deno run -A bench/framing_throughput.ts [rounds]
 
@@ -13,7 +14,6 @@ interface Way {
   name: string;
   /** Starts one end. */
   command: (role: string, path: string, count: number) => string[];
-  oneWayOnly?: boolean;
 }
 
 function deno(way: string): Way["command"] {
@@ -23,7 +23,15 @@ function deno(way: string): Way["command"] {
   ];
 }
 
+const roundTripPeer =
+  new URL("peers/round_trip_peer.ts", import.meta.url).pathname;
 const directory = await Deno.makeTempDir();
+const TITLES: Record<string, string> = {
+  bare: "conn.read and conn.write",
+  streams: "FrameEncoderStream, FrameDecoderStream",
+  bytes: "channel, bytes",
+  msgpack: "channel, msgpack",
+};
 const ways: Way[] = [
   { name: "conn.read and conn.write", command: deno("bare") },
   { name: "FrameEncoderStream, FrameDecoderStream", command: deno("streams") },
@@ -31,7 +39,6 @@ const ways: Way[] = [
   {
     name: "channel's writable and readable, bytes",
     command: deno("channel-streams"),
-    oneWayOnly: true,
   },
   { name: "channel, msgpack", command: deno("msgpack") },
 ];
@@ -73,49 +80,85 @@ function median(values: number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
-async function measure(
-  title: string,
-  roles: [string, string],
-  count: number,
-  unit: (perSecond: number) => string,
-  ratio: (own: number, base: number) => number,
-): Promise<void> {
-  const chosen = ways.filter(({ oneWayOnly }) =>
-    roles[0] === "receive" || !oneWayOnly
-  );
-  const results = chosen.map((): number[] => []);
+async function measureOneWay(): Promise<void> {
+  const results = ways.map((): number[] => []);
   for (let round = 0; round < rounds; round++) {
-    for (const [i, way] of chosen.entries()) {
-      results[i].push(await run(way, roles, count));
+    for (const [i, way] of ways.entries()) {
+      results[i].push(await run(way, ["receive", "send"], 2_000_000));
     }
   }
-  console.log(`\n${title}, median of ${rounds}`);
+  console.log(`\n64-byte messages one way, median of ${rounds}`);
   const base = median(results[0]);
-  for (const [i, { name }] of chosen.entries()) {
+  for (const [i, { name }] of ways.entries()) {
     const own = median(results[i]);
-    console.log(
-      name.padEnd(42),
-      unit(own).padStart(18),
-      `${ratio(own, base).toFixed(2)}x`.padStart(8),
-    );
+    const rate = `${(own / 1e6).toFixed(2)} million/s`;
+    print(name, rate, own / base);
   }
 }
 
+function print(name: string, figure: string, ratio?: number): void {
+  console.log(
+    name.padEnd(42),
+    figure.padStart(18),
+    ratio === undefined ? "" : `${ratio.toFixed(2)}x`.padStart(8),
+  );
+}
+
+interface RoundTrips {
+  name: string;
+  microseconds: number;
+  ratio: number;
+}
+
+/** Has all ways take turns between two processes. */
+async function runRoundTrips(bytes: number): Promise<RoundTrips[]> {
+  const own = await Deno.makeTempDir({ dir: directory });
+  const start = (role: string, core: number) =>
+    new Deno.Command("taskset", {
+      args: ["-c", String(core), Deno.execPath(), "run", "-A", "--no-check"]
+        .concat(roundTripPeer, role, own, String(bytes)),
+      stderr: "inherit",
+      stdout: "piped",
+    }).spawn();
+  const answering = start("answer", 0);
+  await answering.stdout.getReader().read(); // it listens
+  const { stdout } = await start("call", 1).output();
+  answering.kill();
+  await answering.status;
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+async function measureRoundTrips(bytes: number): Promise<void> {
+  const runs: RoundTrips[][] = [];
+  for (let round = 0; round < rounds; round++) {
+    runs.push(await runRoundTrips(bytes));
+  }
+  const unit = bytes < 1024 ? `${bytes} bytes` : `${bytes / 1024} KiB`;
+  console.log(
+    `\nRound trips of ${unit}, one after the other (time, 1x is the first), ` +
+      `median of ${rounds}`,
+  );
+  for (const [i, { name }] of runs[0].entries()) {
+    if (name === "msgpack" && bytes !== 64) continue; // its message is the same
+    const time = median(runs.map((run) => run[i].microseconds));
+    const ratio = median(runs.map((run) => run[i].ratio));
+    print(TITLES[name], `${time.toFixed(1)} µs`, ratio);
+  }
+}
+
+async function measureRust(way: Way): Promise<void> {
+  const results: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    results.push(await run(way, ["answer", "call"], 20_000));
+  }
+  print(way.name, `${(1e6 / median(results)).toFixed(1)} µs`);
+}
+
 try {
-  await measure(
-    "64-byte messages one way",
-    ["receive", "send"],
-    2_000_000,
-    (perSecond) => `${(perSecond / 1e6).toFixed(2)} million/s`,
-    (own, base) => own / base,
-  );
-  await measure(
-    "Round trips of 64 bytes, one after the other (time, 1x is the first)",
-    ["answer", "call"],
-    20_000,
-    (perSecond) => `${(1e6 / perSecond).toFixed(1)} µs`,
-    (own, base) => base / own,
-  );
+  await measureOneWay();
+  await measureRoundTrips(64);
+  if (rust !== undefined) await measureRust(ways.at(-1)!);
+  await measureRoundTrips(64 * 1024);
 } finally {
   await Deno.remove(directory, { recursive: true });
 }

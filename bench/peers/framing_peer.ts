@@ -1,7 +1,7 @@
 // One end of the measurements of framing_throughput.ts.
 //
-// usage: framing_peer.ts ROLE WAY PATH COUNT [BYTES]
-//   ROLE  send, receive (one way); call, answer (round trips)
+// usage: framing_peer.ts ROLE WAY PATH COUNT
+//   ROLE  send, receive
 //   WAY   bare, streams, channel-streams, bytes, msgpack
 
 import {
@@ -13,21 +13,20 @@ import {
   lengthPrefixed,
   msgpack,
 } from "../../framing/mod.ts";
-import type { Duplex } from "../../duplex.ts";
 import { connectUnix, listenUnix } from "../../socket/mod.ts";
 
-const [role, way, path, countText, bytesText = "64"] = Deno.args;
+const [role, way, path, countText] = Deno.args;
 const count = Number(countText);
 const warmUp = Math.floor(count / 5);
 const format = lengthPrefixed();
-const payload = new Uint8Array(Number(bytesText)).fill(7);
+const payload = new Uint8Array(64).fill(7);
 const frameLength = payload.length + 4;
 const message = { id: 12345, method: "compute", params: [1, 2.5, "three"] };
 const codec = way === "msgpack" ? msgpack : bytes;
 
-/** The receiving and answering ends listen. */
+/** The receiving end listens. */
 async function openConnection() {
-  if (role === "send" || role === "call") {
+  if (role === "send") {
     return await connectUnix({ path, retry: true });
   }
   const listener = await listenUnix({ path });
@@ -37,7 +36,7 @@ async function openConnection() {
 }
 
 async function openConn(): Promise<Deno.Conn> {
-  if (role === "send" || role === "call") {
+  if (role === "send") {
     for (;;) {
       try {
         return await Deno.connect({ transport: "unix", path });
@@ -59,17 +58,6 @@ function report(operations: number, milliseconds: number): void {
 async function writeAll(conn: Deno.Conn, data: Uint8Array): Promise<void> {
   let at = await conn.write(data);
   while (at < data.length) at += await conn.write(data.subarray(at));
-}
-
-/** Both ways of a connection through the two streams. */
-function streams(connection: Duplex) {
-  const encoder = new FrameEncoderStream(format);
-  encoder.readable.pipeTo(connection.writable).catch(() => {});
-  return {
-    writer: encoder.writable.getWriter(),
-    reader: connection.readable.pipeThrough(new FrameDecoderStream(format))
-      .getReader(),
-  };
 }
 
 const runs: Record<string, () => Promise<void>> = {
@@ -158,67 +146,6 @@ const runs: Record<string, () => Promise<void>> = {
     }
     report(received - warmUp, performance.now() - start);
     await input.close();
-  },
-  async "call bare"() {
-    const conn = await openConn();
-    const frame = encodeFrame(format, payload);
-    const buffer = new Uint8Array(65536);
-    let start = 0;
-    for (let i = 0; i < count + warmUp; i++) {
-      if (i === warmUp) start = performance.now();
-      await conn.write(frame);
-      await conn.read(buffer);
-    }
-    report(count, performance.now() - start);
-    conn.close();
-  },
-  async "answer bare"() {
-    const conn = await openConn();
-    const buffer = new Uint8Array(65536);
-    for (let size; (size = await conn.read(buffer)) !== null;) {
-      await conn.write(buffer.subarray(0, size));
-    }
-    conn.close();
-  },
-  async "call streams"() {
-    const connection = await openConnection();
-    const { writer, reader } = streams(connection);
-    let start = 0;
-    for (let i = 0; i < count + warmUp; i++) {
-      if (i === warmUp) start = performance.now();
-      writer.write(payload);
-      await reader.read();
-    }
-    report(count, performance.now() - start);
-    await writer.close();
-    await reader.read();
-    await connection.close();
-  },
-  async "answer streams"() {
-    const connection = await openConnection();
-    const { writer, reader } = streams(connection);
-    for (let next; !(next = await reader.read()).done;) {
-      writer.write(next.value);
-    }
-    await writer.close();
-    await connection.close();
-  },
-  async "call channel"() {
-    const both = channel<unknown>(await openConnection(), { codec });
-    const value = way === "msgpack" ? message : payload;
-    let start = 0;
-    for (let i = 0; i < count + warmUp; i++) {
-      if (i === warmUp) start = performance.now();
-      both.send(value);
-      await both.receive();
-    }
-    report(count, performance.now() - start);
-    await both.close();
-  },
-  async "answer channel"() {
-    const both = channel<unknown>(await openConnection(), { codec });
-    for await (const value of both) both.send(value);
-    await both.close();
   },
 };
 
