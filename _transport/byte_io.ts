@@ -12,6 +12,8 @@ export interface ByteIo {
   tryRead?(into: Uint8Array): number;
   /** As `write`, without waiting: 0 where there is no room. */
   tryWrite?(bytes: Uint8Array): number;
+  /** Whether `tryWrite` is a system call, which wakes the peer each time. */
+  readonly callsSystem?: boolean;
   /** Tells the peer that no more follows. */
   closeWrite(): Promise<void> | void;
   /**
@@ -28,6 +30,8 @@ export interface ByteIo {
 /** The connection, as its source and its sink see it. */
 export interface ByteOwner {
   readonly io: ByteIo;
+  /** Whether what a channel sends may answer what it read: see `ByteSink`. */
+  mayAnswer: boolean;
   /** The peer, for error messages. */
   peer(): string;
   /** What broke it, where it did not end in order. */

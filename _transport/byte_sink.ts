@@ -3,10 +3,16 @@
 import { ConnectionClosedError } from "../duplex.ts";
 import { describe } from "../_async/check.ts";
 import type { RawSink } from "../_async/raw_io.ts";
+import { yieldTurn } from "../_async/turn.ts";
 import type { ByteIo, ByteOwner } from "./byte_io.ts";
+import { DirectWritable } from "./direct_writable.ts";
 
 /** The default of `ByteStreamOptions.highWaterMark`, in bytes. */
 const HIGH_WATER_MARK = 64 * 1024;
+/** After so much direct writing the event loop has its turn: 1 ms or so. */
+const TURN = 1024;
+/** So many bytes take as long again as a write of few. */
+const STEP = 4096;
 
 /**
  * Work that `writable` takes in place of a chunk: it runs when its turn comes,
@@ -34,6 +40,8 @@ export class ByteSink {
   #controller!: WritableStreamDefaultController;
   /** The last write of the raw sink, while it is under way. */
   #rawWrite: Promise<void> | undefined;
+  /** How much was written directly since the event loop had its turn. */
+  #sinceTurn = 0;
   /** Chunks that `writable` took and the transport has not. */
   #unsent = 0;
   #drained: (() => void) | undefined;
@@ -42,17 +50,17 @@ export class ByteSink {
   constructor(owner: ByteOwner, options: ByteSinkOptions) {
     const { highWaterMark = HIGH_WATER_MARK, onClose } = options;
     this.#owner = owner;
-    this.stream = new WritableStream<Uint8Array>({
+    this.stream = new DirectWritable({
       start: (controller) => {
         this.#controller = controller;
       },
-      write: (chunk) => this.#writeAll(chunk),
+      write: (chunk) => this.#write(chunk),
       close: onClose,
       abort: (reason) => owner.fail(reason ?? closedHere(owner.peer())),
     }, {
       highWaterMark,
       size: (chunk) => this.#sizeOf(chunk, highWaterMark),
-    });
+    }, owner.io.tryWrite && ((chunk) => this.#writeDirectly(chunk)));
   }
 
   /** Whether nothing goes out any more. */
@@ -76,6 +84,19 @@ export class ByteSink {
     // It breaks the stream: what was queued before never goes out.
     this.#owner.fail(error);
     throw error;
+  }
+
+  #writeDirectly(chunk: Uint8Array): number {
+    if (this.#sinceTurn > TURN) return 0;
+    this.#sinceTurn += 1 + chunk.byteLength / STEP;
+    return this.#writeNow(chunk);
+  }
+
+  /** Writes what could not go directly, after a turn where that is due. */
+  #write(chunk: Uint8Array | SinkTask): Promise<void> {
+    const turn = this.#sinceTurn > TURN ? yieldTurn() : undefined;
+    this.#sinceTurn = 0;
+    return this.#writeAll(chunk, turn);
   }
 
   #onError = (error: unknown): never => {
@@ -121,8 +142,22 @@ export class ByteSink {
     };
   }
 
+  /**
+   * One answer to each read goes by a call, where that costs a wake-up. All else
+   * goes by the event loop: while it does, what follows collects.
+   */
   #tryWriteRaw(bytes: Uint8Array): number {
-    if (this.#ended || this.#rawWrite !== undefined) return 0;
+    const owner = this.#owner;
+    if (owner.io.callsSystem) {
+      if (!owner.mayAnswer) return 0;
+      owner.mayAnswer = false;
+    }
+    return this.#writeNow(bytes);
+  }
+
+  /** Takes what there is room for, where nothing waits to go before it. */
+  #writeNow(bytes: Uint8Array): number {
+    if (this.#ended || this.#unsent > 0) return 0;
     try {
       const count = this.#owner.io.tryWrite!(bytes);
       if (count > 0) this.#owner.progress();

@@ -149,6 +149,7 @@ export class ByteSource {
 
   #readRaw(into: Uint8Array, reader: RawReader): void {
     this.#rawReader = reader;
+    this.#owner.mayAnswer = true;
     if (this.#closed) this.#settleRawReader();
     else this.#owner.io.read(into).then(this.#onRawRead, this.#onRawReadError);
   }

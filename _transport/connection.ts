@@ -5,7 +5,7 @@ import type { Connection } from "../duplex.ts";
 import { ConnectionClosedError } from "../duplex.ts";
 import { offerRawIo } from "../_async/raw_io.ts";
 import { MAX_TIMER, timeoutError } from "../_async/wait.ts";
-import type { ByteIo } from "./byte_io.ts";
+import type { ByteIo, ByteOwner } from "./byte_io.ts";
 import { ByteSink, closedHere } from "./byte_sink.ts";
 import { ByteSource } from "./byte_source.ts";
 import type { ByteStreamOptions } from "./options.ts";
@@ -62,8 +62,9 @@ export class ByteConnection implements Connection {
     this.remote = options.remote;
     this.closed = this.#done.promise;
     this.closed.catch(() => {}); // nobody has to listen
-    const owner = {
+    const owner: ByteOwner = {
       io,
+      mayAnswer: false,
       peer: () => this.#peer,
       reason: () => this.#reason,
       progress: this.progress,

@@ -10,15 +10,11 @@ export function socketIo(conn: Deno.Conn, fd: number | undefined): ByteIo {
   return calls ? new SocketIo(conn, fd) : conn;
 }
 
-/**
- * Answers by a call, which costs less than the runtime's write. All else goes by
- * the event loop: while it does, what follows collects.
- */
+/** Writes by calls while there is room, and else in the event loop. */
 class SocketIo implements ByteIo {
+  readonly callsSystem = true;
   readonly #conn: Deno.Conn;
   #fd: number | undefined;
-  /** Whether something may be answered: a read came after the last call. */
-  #answers = false;
 
   /** Owns `conn`, of which `fd` is the descriptor. */
   constructor(conn: Deno.Conn, fd: number) {
@@ -27,7 +23,6 @@ class SocketIo implements ByteIo {
   }
 
   read(into: Uint8Array): Promise<number | null> {
-    this.#answers = true;
     return this.#conn.read(into);
   }
 
@@ -36,9 +31,7 @@ class SocketIo implements ByteIo {
   }
 
   tryWrite(bytes: Uint8Array): number {
-    if (!this.#answers || this.#fd === undefined) return 0;
-    this.#answers = false;
-    return sendNow(this.#fd, bytes);
+    return this.#fd === undefined ? 0 : sendNow(this.#fd, bytes);
   }
 
   closeWrite(): Promise<void> {

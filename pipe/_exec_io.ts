@@ -21,6 +21,7 @@ const EMPTY = new Uint8Array(0);
  */
 export class ExecIo implements ByteIo {
   readonly onePiece = ONE_PIECE;
+  readonly callsSystem = true;
   readonly tryWrite?: (bytes: Uint8Array) => number;
   readonly #stage: StageRun;
   readonly #reader: ReadableStreamBYOBReader;
@@ -44,7 +45,7 @@ export class ExecIo implements ByteIo {
     enlarge(pid);
     this.#writeEnd = new PipeEnd(openStdinOf(pid));
     if (this.#writeEnd.isOpen) {
-      this.tryWrite = (bytes) => this.#writeEnd.tryAnswer(bytes);
+      this.tryWrite = (bytes) => this.#writeEnd.tryWrite(bytes);
     }
   }
 
@@ -68,7 +69,6 @@ export class ExecIo implements ByteIo {
 
   async read(into: Uint8Array): Promise<number | null> {
     if (this.#rest.byteLength === 0) {
-      this.#writeEnd.expectAnswer();
       await afterReplies();
       const chunk = await this.#next();
       if (chunk === null) return null;

@@ -10,8 +10,6 @@ export const ONE_PIECE = 128 * 1024;
 /** Owns a descriptor that has O_NONBLOCK, if there is one. */
 export class PipeEnd {
   #fd: number | undefined;
-  /** Whether something may be answered: see `tryAnswer`. */
-  #answers = false;
 
   constructor(fd: number | undefined) {
     this.#fd = fd;
@@ -29,19 +27,9 @@ export class PipeEnd {
     return typeof count === "number" ? count : 0;
   }
 
-  /** Something is about to be read that may be answered. */
-  expectAnswer(): void {
-    this.#answers = true;
-  }
-
-  /**
-   * Takes what there is room for; 0 where the runtime has to wait, or tell why,
-   * and for all that is no first answer: while the runtime writes, what follows
-   * collects.
-   */
-  tryAnswer(bytes: Uint8Array): number {
-    if (!this.#answers || this.#fd === undefined) return 0;
-    this.#answers = false;
+  /** Takes what there is room for; 0 where the runtime has to wait, or tell why. */
+  tryWrite(bytes: Uint8Array): number {
+    if (this.#fd === undefined) return 0;
     const count = writeNow(this.#fd, bytes);
     return typeof count === "number" ? count : 0;
   }

@@ -12,6 +12,7 @@ import { ONE_PIECE, PipeEnd } from "./_pipe_end.ts";
  */
 export class StdioIo implements ByteIo {
   readonly onePiece = ONE_PIECE;
+  readonly callsSystem = true;
   readonly tryWrite?: (bytes: Uint8Array) => number;
   readonly #onClose: () => void;
   readonly #stdin = new PipeEnd(openStdioAgain(0));
@@ -23,7 +24,7 @@ export class StdioIo implements ByteIo {
   constructor(onClose: () => void) {
     this.#onClose = onClose;
     if (this.#stdout.isOpen) {
-      this.tryWrite = (bytes) => this.#stdout.tryAnswer(bytes);
+      this.tryWrite = (bytes) => this.#stdout.tryWrite(bytes);
     }
   }
 
@@ -35,7 +36,6 @@ export class StdioIo implements ByteIo {
   }
 
   async read(into: Uint8Array): Promise<number | null> {
-    this.#stdout.expectAnswer();
     await afterReplies();
     if (this.#closed) return null;
     const count = await Deno.stdin.read(into);

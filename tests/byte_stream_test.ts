@@ -191,3 +191,101 @@ Deno.test("a write that fails half way breaks the connection", async () => {
   assertEquals((error.cause as Error).message, "broken");
   assertEquals(await assertRejects(() => connection.closed), error);
 });
+
+const enough = new Error("enough");
+
+/** As `memory`, and takes what there is room for at once. */
+function direct(room = Infinity): MemoryIo & { room: number; calls: number } {
+  const io = memory();
+  return Object.assign(io, {
+    room,
+    calls: 0,
+    tryWrite(this: { room: number; calls: number }, part: Uint8Array) {
+      this.calls++;
+      const count = Math.min(part.length, this.room);
+      this.room -= count;
+      io.written.push(...part.subarray(0, count));
+      return count;
+    },
+  });
+}
+
+Deno.test("a writer writes at once what the transport has room for, in order", async () => {
+  const io = direct(7);
+  await using connection = connect(io);
+  const { writable } = connection;
+  const writer = writable.getWriter();
+  assert(writable instanceof WritableStream);
+  assert(writer instanceof WritableStreamDefaultWriter);
+
+  writer.write(bytes(1, 2, 3));
+  assertEquals(io.written, [1, 2, 3]); // no promise had its turn
+  writer.write(bytes(4, 5, 6, 7, 8, 9)); // two find no room
+  assertEquals(io.written, [1, 2, 3, 4, 5, 6, 7]);
+  io.room = Infinity;
+  writer.write(bytes());
+  await soon(writer.write(bytes(10))); // waits for those
+  assertEquals(io.written, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  await soon(writer.ready);
+  writer.releaseLock();
+
+  await soon(ReadableStream.from([bytes(11), bytes(12)]).pipeTo(writable));
+  assertEquals(io.written.slice(10), [11, 12]);
+});
+
+Deno.test("a writer writes nothing past the end of its stream", async () => {
+  const ends: Record<string, (own: ByteConnection) => unknown> = {
+    "its close": ({ writable }) => writable.getWriter().close(),
+    "its abort": ({ writable }) => writable.getWriter().abort(enough),
+    "the stream's close": ({ writable }) => writable.close(),
+    "the stream's abort": ({ writable }) => writable.abort(enough),
+    "the connection's abort": (own) => own.abort(),
+    "the connection's close": (own) => own.close(),
+  };
+  for (const [name, end] of Object.entries(ends)) {
+    const io = direct();
+    const connection = connect(io);
+    const ended = Promise.resolve(end(connection)).catch(() => {});
+    const writer = connection.writable.locked
+      ? undefined
+      : connection.writable.getWriter();
+    writer?.closed.catch(() => {});
+    if (writer !== undefined) {
+      await assertRejects(() => soon(writer.write(bytes(1))), Error);
+    }
+    assertEquals(io.written, [], name);
+    io.give(null);
+    await soon(ended);
+    connection.abort();
+  }
+});
+
+Deno.test("a writer that was closed, aborted or let go writes nothing", async () => {
+  const ends: Record<string, (own: WritableStreamDefaultWriter) => unknown> = {
+    close: (writer) => writer.close(),
+    abort: (writer) => writer.abort(enough),
+    releaseLock: (writer) => writer.releaseLock(),
+  };
+  for (const [name, end] of Object.entries(ends)) {
+    const io = direct();
+    const connection = connect(io);
+    const writer = connection.writable.getWriter();
+    end(writer);
+    await assertRejects(() => soon(writer.write(bytes(1))), Error);
+    assertEquals(io.written, [], name);
+    connection.abort();
+  }
+});
+
+Deno.test("a timer has its turn while a writer always finds room", async () => {
+  await using connection = connect(direct());
+  const writer = connection.writable.getWriter();
+  let over = false;
+  setTimeout(() => over = true, 1);
+  const piece = bytes(1);
+  for (let n = 0; !over; n++) {
+    assert(n < 1e6, "no timer had its turn");
+    await writer.ready;
+    await writer.write(piece);
+  }
+});
