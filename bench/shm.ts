@@ -50,7 +50,7 @@ const CASES: Case[] = [
   },
   {
     title: "64 KiB one way",
-    count: 50_000,
+    count: 100_000,
     size: 64 * K,
     capacity: 1024 * K,
     batch: 1,
@@ -59,7 +59,7 @@ const CASES: Case[] = [
   {
     // Rust has no way in place to send, so its figure is copying on one side.
     title: "64 KiB one way, in place",
-    count: 50_000,
+    count: 100_000,
     size: 64 * K,
     capacity: 1024 * K,
     batch: 1,
