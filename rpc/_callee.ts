@@ -58,6 +58,11 @@ export class Callee implements AnswersHost {
     return this.#running.size + this.#queue.length;
   }
 
+  /** Whether there is anything to call. */
+  get serves(): boolean {
+    return this.#methods.size > 0;
+  }
+
   /** `$with [id, extras]` */
   onWith([id, extras]: unknown[]): void {
     if (!isPlainObject(extras)) throw violation("Cannot read $with: no object");

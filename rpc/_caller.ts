@@ -114,9 +114,10 @@ export class Caller {
     }
     if (this.peerIsDraining && !isControl(method)) {
       return Promise.reject(
-        new RpcError(`Cannot call ${method}: the peer is draining`, {
-          code: "unavailable",
-        }),
+        new RpcError(
+          `Cannot call ${method}: the peer is draining, connect again`,
+          { code: "unavailable" },
+        ),
       );
     }
     if (this.#pending.size >= maxPendingCalls) {

@@ -34,6 +34,9 @@ import { toWireError } from "./_wire_error.ts";
 const MAX_UNSENT = 256;
 const MAX_UNSENT_WHILE_CALLING = 65_536;
 
+/** How long a peer that is told of a drain has to say so, in milliseconds. */
+const FAREWELL = 1_000;
+
 /** Extensions that this side sends of its own accord. */
 const OWN_ACCORD = new Set(["$with", "$items", "$end", "$cancel", "$drain"]);
 
@@ -226,21 +229,29 @@ export class RpcSession implements Session, Link, Taker<unknown> {
   }
 
   async drain(options: WaitOptions = {}): Promise<void> {
-    this.#callee.draining = true;
-    if (this.options.protocol.extensions && this.ended === undefined) {
-      this.postExtension("$drain", []);
-    }
-    const quiet = new Promise<void>((resolve) => {
-      this.#onSettled = () => {
-        if (this.isQuiet || this.ended !== undefined) resolve();
-      };
-      this.#onSettled();
-    });
     try {
-      await within(quiet, "Cannot drain", options);
+      await within(this.#becomeQuiet(), "Cannot drain", options);
     } finally {
       await this.close();
     }
+  }
+
+  async #becomeQuiet(): Promise<void> {
+    if (this.options.protocol.extensions && this.ended === undefined) {
+      this.postExtension("$drain", []);
+      // The calls that were on their way come before the answer: they still run,
+      // or a peer could not tell whether they did.
+      if (this.#callee.serves) {
+        await this.ping({ timeout: FAREWELL }).catch(() => {});
+      }
+    }
+    this.#callee.draining = true;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onSettled = () => {
+      if (this.isQuiet || this.ended !== undefined) resolve();
+    };
+    this.#onSettled();
+    await promise;
   }
 
   close(): Promise<void> {

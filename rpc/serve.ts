@@ -36,7 +36,10 @@ export interface Server extends AsyncDisposable {
    * Rejects with what broke the listener.
    */
   readonly closed: Promise<void>;
-  /** Stops listening, lets running calls end, then closes. See `drain`. */
+  /**
+   * Stops listening, lets running calls end, those on their way too, then
+   * closes. See {@linkcode Session.drain}.
+   */
   drain(options?: WaitOptions): Promise<void>;
   /** Stops listening, tells running calls to stop, and closes. */
   close(): Promise<void>;

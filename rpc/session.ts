@@ -33,7 +33,7 @@ export interface Session extends AsyncDisposable {
    * Calls a method by its name.
    *
    * @param method The name, `"fs.read"` for nested handlers.
-   * @param params The arguments, and {@linkcode CallOptions} under `options`.
+   * @param params The arguments under `params`, beside {@linkcode CallOptions}.
    * @returns What the handler returned.
    * @throws {RpcError} If the call failed at the peer.
    * @throws {ConnectionClosedError} If the connection ended before the answer.
@@ -66,7 +66,9 @@ export interface Session extends AsyncDisposable {
   ping(options?: WaitOptions): Promise<number>;
   /**
    * Takes no new calls, waits for the running ones and for the streams that
-   * this side sends, then closes. The peer is told and starts no new ones.
+   * this side sends, then closes. The peer is told and starts no new ones; those
+   * that were on their way meanwhile still run. A peer that answers nothing is
+   * waited for a second.
    *
    * @throws {DOMException} `TimeoutError` where that took too long; it is
    * closed then too.

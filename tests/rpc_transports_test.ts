@@ -390,6 +390,23 @@ function suite(transport: Transport): void {
     await place.server.closed;
   });
 
+  test("drains: a call that was sent is answered", async () => {
+    await using place = await connected({ fast: () => "done" }, { transport });
+    const { api } = place;
+    assertEquals(await api.fast(), "done");
+    const answers: Promise<string>[] = [];
+    const drained = place.server.drain({ timeout: 10_000 });
+    for (;;) {
+      const waiting = api.$session.pendingCalls;
+      const answer = api.fast().catch((error) => error.code);
+      if (api.$session.pendingCalls === waiting) break; // refused here, not sent
+      answers.push(answer);
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+    await drained;
+    assertEquals([...new Set(await Promise.all(answers))], ["done"]);
+  });
+
   test("describes what it serves, and answers a ping", async () => {
     await using place = await connected(
       { add: (a: number, b: number) => a + b, fs: { read: () => "" } },
