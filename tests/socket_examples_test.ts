@@ -43,6 +43,24 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "examples: a daemon is replaced under its clients",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    await using run = start("unix_daemon.ts");
+    for (
+      const line of [
+        "served by version 1: true",
+        "served by version 2, calls meanwhile: true",
+        "the call that had begun ends in version 1",
+        "version 1 ended with code 0",
+        "version 2 ended with code 0",
+      ]
+    ) assertEquals(await run.line(), line);
+    assertEquals((await run.status).code, 0);
+  },
+});
+
 Deno.test("examples: the chat tells each what the others say", async () => {
   await using server = start("tcp_chat.ts", "0");
   const port = Number((await server.line()).split(":").at(-1));
