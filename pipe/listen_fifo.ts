@@ -15,7 +15,8 @@ import { checkFifo } from "./_fifo_path.ts";
 import { openError } from "./_open_end.ts";
 import { ReadEnd } from "./_read_end.ts";
 import { answer, removeStalePairs, RequestReader } from "./_rendezvous.ts";
-import { checkReplaceable, create, Fifo } from "./fifo.ts";
+import { checkReplaceable, create } from "./_fifo_file.ts";
+import { Fifo } from "./fifo.ts";
 
 /** Options of {@linkcode listenFifo}. */
 export interface ListenFifoOptions extends ByteStreamOptions {
