@@ -40,7 +40,8 @@ export function startFunctionStage(
   if (typeof run === "function") {
     source = iterableSource(what, run(toStream(before)));
   } else {
-    toStream(before).pipeTo(run.writable).catch(() => {}); // `source` says it
+    const writable = run.writable as WritableStream<Uint8Array>;
+    toStream(before).pipeTo(writable).catch(() => {}); // `source` says it
     source = streamSource(what, run.readable);
   }
   const finish = (code: number) => {

@@ -72,12 +72,15 @@ export type StageFunction = (
   input: ReadableStream<Uint8Array>,
 ) => AsyncIterable<Bytes>;
 
-/** A `TransformStream`, or another pair of streams, as a stage. */
+/**
+ * A `TransformStream`, or another pair of streams, as a stage: such as a
+ * `CompressionStream`.
+ */
 export interface StageStreams {
   /** What goes to the next stage. */
   readonly readable: ReadableStream<Uint8Array>;
   /** Takes the output of the stage before. */
-  readonly writable: WritableStream<Uint8Array>;
+  readonly writable: WritableStream<Uint8Array> | WritableStream<BufferSource>;
 }
 
 /** One stage of a pipeline. */

@@ -142,7 +142,7 @@ testModes(
       await build(mode, ["echo", "a"], upper, ["cat"]).text(),
       "A\n",
     );
-    const gzip = new CompressionStream("gzip") as Stage;
+    const gzip = new CompressionStream("gzip");
     assertEquals(
       await build(mode, ["echo", "zipped"], gzip, ["gunzip"]).text(),
       "zipped\n",
