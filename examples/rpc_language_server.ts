@@ -3,7 +3,7 @@
 //
 //   deno run -A examples/rpc_language_server.ts
 
-import { client, jsonRpc } from "@sluice/ipc/rpc";
+import { client, jsonRpc } from "@sluice/ipc";
 
 interface LanguageServer {
   initialize(params: object): { serverInfo?: { name: string } };
@@ -17,19 +17,13 @@ interface Diagnostics {
   diagnostics: { message: string; range: { start: { line: number } } }[];
 }
 
-const process = new Deno.Command(Deno.execPath(), {
-  args: ["lsp"],
-  stdin: "piped",
-  stdout: "piped",
-  stderr: "null",
-}).spawn();
-
 const found = Promise.withResolvers<Diagnostics>();
-await using server = client<LanguageServer>(
-  { readable: process.stdout, writable: process.stdin },
+await using server = await client<LanguageServer>(
+  `exec:"${Deno.execPath()}" lsp`,
   {
     protocol: jsonRpc({ frame: "content-length" }),
     timeout: 30_000,
+    connect: { exec: { stderr: "null" } },
     handlers: {
       "textDocument/publishDiagnostics"(params: Diagnostics) {
         if (params.diagnostics.length > 0) found.resolve(params);
@@ -37,6 +31,10 @@ await using server = client<LanguageServer>(
       "client/registerCapability": () => null,
     },
   },
+);
+server.$session.closed.then(
+  () => found.reject(new Error("The server ended without a word")),
+  found.reject,
 );
 
 const { serverInfo } = await server.initialize({
@@ -61,4 +59,3 @@ for (const { message, range } of (await found.promise).diagnostics) {
 
 await server.shutdown();
 await server.$notify.exit();
-await process.status;

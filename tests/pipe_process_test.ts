@@ -519,6 +519,23 @@ Deno.test({
 });
 
 Deno.test({
+  name: "examples: a supervisor replaces a killed worker and loses no job",
+  ignore: ignore || !hasProgram("python3"),
+  async fn() {
+    const path = "../examples/exec_supervisor.ts";
+    const text = await spawn([
+      ...[Deno.execPath(), "run", "-A"],
+      new URL(path, import.meta.url).pathname,
+    ], { timeout: 60_000 }).text();
+    assertEquals(text.trim().split("\n"), [
+      "a worker ended with SIGKILL: one more starts",
+      "every answer right: true",
+      "no job lost: true",
+    ]);
+  },
+});
+
+Deno.test({
   name: "a program list in --allow-run is enough",
   ignore: ignore || !hasFfi,
   async fn() {
