@@ -1,5 +1,6 @@
 import type { Connection, Listener } from "../duplex.ts";
 import { descriptorOf, setDescriptor } from "../_libc/descriptor.ts";
+import { HandshakeAcceptor, type Unshaken } from "../_transport/handshakes.ts";
 import { AcceptListener } from "../_transport/listener.ts";
 import { listenAs } from "../socket/_listen.ts";
 import type { ListenUnixOptions } from "../socket/listen.ts";
@@ -22,6 +23,12 @@ export interface ListenShmOptions extends ListenUnixOptions {
 }
 
 const CAPACITY = 256 * 1024;
+
+/**
+ * Peers that have their segment before `accept` asks: so a program may connect to
+ * itself, then accept. More wait in the backlog, as each costs memory.
+ */
+const MAX_PENDING = 4;
 
 /**
  * Listens for connections over shared memory. A Unix socket at `path` is the
@@ -50,10 +57,8 @@ const CAPACITY = 256 * 1024;
  *
  * const path = `${await Deno.makeTempDir()}/a.sock`;
  * await using listener = await listenShm({ path });
- * const [client, server] = await Promise.all([
- *   connectShm({ path }), // in another process, as a rule
- *   listener.accept(),
- * ]);
+ * const client = await connectShm({ path }); // in another process, as a rule
+ * const server = await listener.accept();
  * const writer = client.writable.getWriter();
  * await writer.write(new TextEncoder().encode("hello"));
  * await writer.close();
@@ -71,26 +76,48 @@ export async function listenShm(options: ListenShmOptions): Promise<Listener> {
     { ...options, idleTimeout: undefined },
     address,
   );
-  return new AcceptListener(address, {
-    async accept(): Promise<Connection | undefined> {
-      const socket = await rendezvous.accept();
-      try {
-        const io = offerSegment(socket, capacity);
-        const connection = connectionOver(io, {
-          ...options,
-          local: address,
-          remote: "shm:",
-        });
-        setDescriptor(connection, descriptorOf(socket)?.fd);
-        return connection;
-      } catch (error) {
-        socket.abort();
-        // A peer that left again must not end the listener.
-        if (error instanceof Deno.errors.BrokenPipe) return undefined;
-        if (error instanceof Deno.errors.ConnectionReset) return undefined;
-        throw error;
-      }
-    },
-    close: () => rendezvous.close(),
-  });
+  return new AcceptListener(
+    address,
+    new HandshakeAcceptor({
+      async accept() {
+        for (;;) {
+          const connection = offer(await rendezvous.accept(), options);
+          if (connection !== undefined) return shaken(connection);
+        }
+      },
+      close: () => rendezvous.close(),
+    }, {
+      what: `Cannot accept on ${address}`,
+      timeout: Infinity, // what there is to wait for is done by then
+      maxPending: MAX_PENDING,
+    }),
+  );
+}
+
+/** The connection over a socket, or `undefined` where the peer has left again. */
+function offer(
+  socket: Connection,
+  { capacity = CAPACITY, ...options }: ListenShmOptions,
+): Connection | undefined {
+  try {
+    const connection = connectionOver(offerSegment(socket, capacity), {
+      ...options,
+      local: `shm:${options.path}`,
+      remote: "shm:",
+    });
+    setDescriptor(connection, descriptorOf(socket)?.fd);
+    return connection;
+  } catch (error) {
+    socket.abort();
+    if (error instanceof Deno.errors.BrokenPipe) return undefined;
+    if (error instanceof Deno.errors.ConnectionReset) return undefined;
+    throw error;
+  }
+}
+
+function shaken(connection: Connection): Unshaken {
+  return {
+    handshake: () => Promise.resolve(connection),
+    close: () => connection.abort(),
+  };
 }

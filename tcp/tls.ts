@@ -1,6 +1,10 @@
 import type { Connection, WaitOptions } from "../duplex.ts";
 import { checkString } from "../_async/check.ts";
 import { checkTimeout, deadline, within } from "../_async/wait.ts";
+import {
+  HandshakeAcceptor,
+  type UnshakenListener,
+} from "../_transport/handshakes.ts";
 import { retrying, type RetryOptions } from "../_transport/retry.ts";
 import { bareHost, checkHost, explain, netAddress } from "./_address.ts";
 import {
@@ -8,7 +12,6 @@ import {
   checkTcpPermission,
   tcpConnection,
 } from "./_apply.ts";
-import { HandshakeAcceptor, type UnshakenListener } from "./_handshakes.ts";
 import { isTransient } from "./connect.ts";
 import { bindTcp, BoundListener } from "./_bind.ts";
 import { readCertificate, setTlsDetails } from "./_tls_details.ts";
@@ -17,6 +20,9 @@ import type {
   TcpListener,
   TcpStreamOptions,
 } from "./options.ts";
+
+/** Clients that shake hands or wait for `accept`; more wait in the backlog. */
+const MAX_PENDING = 64;
 
 /** Options of {@linkcode listenTls}. */
 export interface ListenTlsOptions extends ListenTcpOptions {
@@ -88,7 +94,12 @@ export async function listenTls(
   return new BoundListener(
     "tls",
     addr,
-    new HandshakeAcceptor(listener, handshakeTimeout, options.onHandshakeError),
+    new HandshakeAcceptor(listener, {
+      what: "Cannot accept a TLS connection: no handshake",
+      timeout: handshakeTimeout,
+      maxPending: MAX_PENDING,
+      onError: options.onHandshakeError,
+    }),
   );
 }
 

@@ -45,6 +45,17 @@ Deno.test("connect and listen take tcp: addresses in each form", async () => {
 });
 
 Deno.test({
+  name: "one program connects, then accepts, over any transport",
+  ignore: !linux,
+  async fn() {
+    await using directory = await temporaryDirectory();
+    for (const scheme of ["unix", "shm", "fifo"]) {
+      await meet(`${scheme}:${directory.path}/${scheme}`);
+    }
+  },
+});
+
+Deno.test({
   name: "connect and listen take unix: addresses in each form",
   ignore: !unix,
   async fn() {

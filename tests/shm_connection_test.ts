@@ -145,6 +145,44 @@ Deno.test("shm connection gives back its memory and descriptors", {
     assertEquals(await peerEnd(child), 0);
   }));
 
+Deno.test("connectShm needs no accept that is under way", {
+  ignore,
+}, () =>
+  withPath(async (path) => {
+    await using listener = await listenShm({ path });
+    const clients = [];
+    for (let count = 0; count < 4; count++) {
+      clients.push(await connectShm({ path, timeout: 20_000 }));
+    }
+    // No more get a segment before somebody takes those.
+    await assertRejects(() => connectShm({ path, timeout: 50 }), DOMException);
+    for (const client of clients) {
+      await using server = await listener.accept();
+      const writer = client.writable.getWriter();
+      await writer.write(new Uint8Array([42]));
+      const { value } = await server.readable.getReader().read();
+      assertEquals(value, new Uint8Array([42]));
+      client.abort();
+    }
+  }));
+
+Deno.test("closing a shm listener frees those that nobody accepted", {
+  ignore,
+}, () =>
+  withPath(async (path) => {
+    const before = openSegments(Deno.pid).size;
+    const listener = await listenShm({ path });
+    const client = await connectShm({ path });
+    assertEquals(openSegments(Deno.pid).size, before + 1);
+    await listener.close();
+    await assertRejects(
+      () => client.readable.getReader().read(),
+      ConnectionClosedError,
+    );
+    client.abort();
+    assertEquals(openSegments(Deno.pid).size, before);
+  }));
+
 Deno.test("listenShm serves a peer that comes after another one left", {
   ignore,
 }, () =>

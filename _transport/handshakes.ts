@@ -1,9 +1,9 @@
-// Accepts TLS connections whose handshakes run side by side, so that a client
-// that never finishes one holds up nobody else.
+// Accepts connections whose handshakes run side by side, so that a client that
+// never finishes one holds up nobody else.
 
 import type { Connection } from "../duplex.ts";
 import { within } from "../_async/wait.ts";
-import type { Acceptor } from "../_transport/listener.ts";
+import type { Acceptor } from "./listener.ts";
 
 /** A connection whose handshake has yet to be done. */
 export interface Unshaken {
@@ -14,11 +14,20 @@ export interface Unshaken {
 /** Where they come from. */
 export interface UnshakenListener {
   accept(): Promise<Unshaken>;
-  close(): void;
+  close(): Promise<void> | void;
 }
 
-/** Clients that shake hands or wait for `accept`; more wait in the backlog. */
-const MAX_PENDING = 64;
+/** How a {@linkcode HandshakeAcceptor} shakes hands. */
+export interface HandshakeOptions {
+  /** What a handshake that takes too long fails to do, for the error. */
+  what: string;
+  /** The longest handshake, in milliseconds. */
+  timeout: number;
+  /** Clients that shake hands or wait for `accept`; more wait in the backlog. */
+  maxPending: number;
+  /** Told of each failed handshake. */
+  onError?: (error: unknown) => void;
+}
 
 /**
  * An {@linkcode Acceptor} of connections that have shaken hands. It shakes hands
@@ -27,8 +36,7 @@ const MAX_PENDING = 64;
  */
 export class HandshakeAcceptor implements Acceptor {
   #listener: UnshakenListener;
-  #timeout: number;
-  #onError: ((error: unknown) => void) | undefined;
+  #options: HandshakeOptions;
   #ready: Connection[] = [];
   #running = new Set<Unshaken>();
   /** Why the last accept failed, for who asks next. */
@@ -36,14 +44,9 @@ export class HandshakeAcceptor implements Acceptor {
   #progress = Promise.withResolvers<void>();
   #closed = false;
 
-  constructor(
-    listener: UnshakenListener,
-    timeout: number,
-    onError: ((error: unknown) => void) | undefined,
-  ) {
+  constructor(listener: UnshakenListener, options: HandshakeOptions) {
     this.#listener = listener;
-    this.#timeout = timeout;
-    this.#onError = onError;
+    this.#options = options;
     this.#run();
   }
 
@@ -65,19 +68,20 @@ export class HandshakeAcceptor implements Acceptor {
     }
   }
 
-  close(): void {
+  close(): Promise<void> | void {
     this.#closed = true;
-    this.#listener.close();
+    const closed = this.#listener.close();
     for (const conn of this.#running) closeQuietly(conn);
     for (const connection of this.#ready.splice(0)) connection.abort();
     this.#tell();
+    return closed;
   }
 
   async #run(): Promise<void> {
     while (!this.#closed) {
       if (
         this.#failure !== undefined ||
-        this.#running.size + this.#ready.length >= MAX_PENDING
+        this.#running.size + this.#ready.length >= this.#options.maxPending
       ) {
         await this.#progress.promise;
         continue;
@@ -97,8 +101,8 @@ export class HandshakeAcceptor implements Acceptor {
     try {
       const connection = await within(
         conn.handshake(),
-        "Cannot accept a TLS connection: no handshake",
-        { timeout: this.#timeout },
+        this.#options.what,
+        { timeout: this.#options.timeout },
       );
       if (this.#closed) connection.abort();
       else this.#ready.push(connection);
@@ -118,7 +122,7 @@ export class HandshakeAcceptor implements Acceptor {
 
   #report(error: unknown): void {
     try {
-      this.#onError?.(error);
+      this.#options.onError?.(error);
     } catch { // a hook that throws must not end the listener
     }
   }
