@@ -20,10 +20,14 @@ if (magic, version, length, header) != (0x4D534C53, 1, len(memory), 128):
     sys.exit("not a segment of Sluice")
 
 
-def start_time():
-    """Field 22 of /proc/self/stat: tells this process from a later one."""
-    with open("/proc/self/stat") as stat:
-        return int(stat.read().rsplit(")", 1)[1].split()[19])
+def start_time(pid="self"):
+    """Field 22 of stat tells a process from a later one; None for a dead one."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+    except FileNotFoundError:
+        return None
+    return None if fields[0] == "Z" else int(fields[19])
 
 
 class Ring:
@@ -47,6 +51,12 @@ class Ring:
         self.header[side + 2] = start & 0xFFFFFFFF
         self.header[side + 3] = start >> 32
         self.header[side + 1] = 1  # open
+
+    def is_held(self, side):
+        """Whether the process that has this side still runs."""
+        pid, low, high = self.header[side], *self.header[side + 2 : side + 4]
+        start = start_time(pid) if pid != 0 else None
+        return start is not None and (low == 0 or start == high << 32 | low)
 
     def release(self, side):
         self.header[side + 1] = 2  # ended in order
@@ -88,15 +98,26 @@ requests = Ring(0)
 answers = Ring(512 + requests.capacity)
 requests.claim(Ring.CONSUMER)
 answers.claim(Ring.PRODUCER)
+
+
+def wait():
+    """A moment. No ring tells that a process was killed: so look for it."""
+    time.sleep(0.001)
+    ended = requests.header[Ring.PRODUCER + 1] == 2
+    if not ended and not requests.is_held(Ring.PRODUCER):
+        os.unlink("/dev/shm/" + sys.argv[1])  # its maker can't any more
+        sys.exit("the other side died")
+
+
 while True:
     ended = requests.header[Ring.PRODUCER + 1] == 2
     record = requests.read()
     if record is not None:
         while not answers.write(record[::-1].upper()):
-            time.sleep(0.001)
+            wait()
     elif ended:
         break
     else:
-        time.sleep(0.001)
+        wait()
 requests.release(Ring.CONSUMER)
 answers.release(Ring.PRODUCER)
