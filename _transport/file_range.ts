@@ -16,6 +16,14 @@ const PAGE = 4096;
 /** What one copy takes, in bytes. */
 const COPY_SIZE = 256 * 1024;
 
+/** Which part of a file, and who wants to know of it. */
+export interface FileRangeOptions {
+  offset: number;
+  length: number | undefined;
+  signal: AbortSignal | undefined;
+  onProgress: ((sent: number, total: number) => void) | undefined;
+}
+
 export class FileRange {
   #source: Source;
   #offset: number;
@@ -23,15 +31,12 @@ export class FileRange {
   #length: number;
   #exact: boolean;
   #signal: AbortSignal | undefined;
+  #onProgress: ((sent: number, total: number) => void) | undefined;
   #sent = 0;
   #moved = 0;
 
-  constructor(
-    source: Source,
-    offset: number,
-    length: number | undefined,
-    signal: AbortSignal | undefined,
-  ) {
+  constructor(source: Source, options: FileRangeOptions) {
+    const { offset, length, signal, onProgress } = options;
     const { isFile, size } = source.info;
     // Files of /proc and the like have content and no size.
     const known = isFile && size > 0;
@@ -51,6 +56,7 @@ export class FileRange {
     this.#length = length ?? (known ? size - offset : Infinity);
     this.#exact = length !== undefined || known;
     this.#signal = signal;
+    this.#onProgress = onProgress;
   }
 
   get worthMoving(): boolean {
@@ -90,8 +96,8 @@ export class FileRange {
           await lib.sendfile_async(fd, file, pointer, BigInt(want)),
         );
         if (count > 0) {
-          this.#sent += count;
           this.#moved += count;
+          this.#count(count);
           out.progress();
         }
         if (count < want) await this.#copyPage(file, page, out);
@@ -116,8 +122,8 @@ export class FileRange {
       return count < 0 && code !== "EINVAL" && code !== "ENOSYS" &&
         code !== "EOVERFLOW";
     }
-    this.#sent += count;
     this.#moved += count;
+    this.#count(count);
     return true;
   }
 
@@ -137,7 +143,7 @@ export class FileRange {
     }
     if (count === 0) throw this.#cutOff();
     await out.write(page.subarray(0, count));
-    this.#sent += count;
+    this.#count(count);
   }
 
   /** By reading and writing. */
@@ -159,7 +165,15 @@ export class FileRange {
         throw this.#cutOff();
       }
       await out.write(into.subarray(0, count));
-      this.#sent += count;
+      this.#count(count);
+    }
+  }
+
+  #count(bytes: number): void {
+    this.#sent += bytes;
+    try {
+      this.#onProgress?.(this.#sent, this.#length);
+    } catch { // a hook that throws must not cut the file off
     }
   }
 

@@ -2,7 +2,7 @@ import type { Duplex } from "../duplex.ts";
 import { checkInteger } from "../_async/check.ts";
 import { within } from "../_async/wait.ts";
 import { ByteConnection, type ByteIo } from "./connection.ts";
-import { FileRange } from "./file_range.ts";
+import { FileRange, type FileRangeOptions } from "./file_range.ts";
 import { openSource, type Source } from "./file_source.ts";
 import {
   checkUnlocked,
@@ -29,6 +29,12 @@ export interface SendFileOptions {
    * your protocol can tell.
    */
   signal?: AbortSignal;
+  /**
+   * Told how many bytes were sent so far, of how many (`Infinity` for a pipe or
+   * a device), after each piece of at most 4 MiB. Sent is what this system took:
+   * the peer may have less. What it throws is dropped.
+   */
+  onProgress?: (sent: number, total: number) => void;
 }
 
 /** What {@linkcode sendFile} did. */
@@ -93,26 +99,24 @@ export async function sendFile(
   file: string | URL | Deno.FsFile,
   options: SendFileOptions = {},
 ): Promise<SendFileResult> {
-  const { offset = 0, length, signal } = options;
+  const { offset = 0, length, signal, onProgress } = options;
   checkInteger("offset", offset, 0);
   if (length !== undefined) checkInteger("length", length, 0);
   signal?.throwIfAborted();
   checkUnlocked(connection, `Cannot send ${nameOf(file)}`);
   const source = await openSource(file);
   // The work ends by itself soon after the signal, and then frees the source.
-  const work = run(connection, source, offset, length, signal)
-    .finally(() => source.close());
+  const part = { offset, length, signal, onProgress };
+  const work = run(connection, source, part).finally(() => source.close());
   return await within(work, source.what, { signal });
 }
 
 async function run(
   connection: Pick<Duplex, "writable">,
   source: Source,
-  offset: number,
-  length: number | undefined,
-  signal: AbortSignal | undefined,
+  part: FileRangeOptions,
 ): Promise<SendFileResult> {
-  const range = new FileRange(source, offset, length, signal);
+  const range = new FileRange(source, part);
   if (!(connection instanceof ByteConnection)) {
     checkUnlocked(connection, source.what);
     await using writer = new LockedWriter(connection.writable);

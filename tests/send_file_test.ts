@@ -135,6 +135,27 @@ for (const scheme of ["tcp", "unix"] as const) {
     assertEquals(await file.seek(0, Deno.SeekMode.Current), 17);
   });
 
+  Deno.test(`sendFile tells how far it came over ${scheme}`, async () => {
+    await using ends = await setting(scheme, 10_000_000);
+    const received = readAll(ends.client);
+    const seen: number[][] = [];
+    await sendFile(ends.server, ends.path, {
+      offset: 1,
+      onProgress(sent, total) {
+        seen.push([sent, total]);
+        throw new Error("What a hook throws is dropped");
+      },
+    });
+    await ends.server.writable.close();
+    assert(equal(await received, ends.content.subarray(1)));
+    assert(seen.length >= 3, String(seen));
+    assertEquals(seen.at(-1), [9_999_999, 9_999_999]);
+    for (let at = 1; at < seen.length; at++) {
+      assert(seen[at][0] > seen[at - 1][0]);
+      assertEquals(seen[at][1], 9_999_999);
+    }
+  });
+
   Deno.test(`sendFile waits for a slow peer over ${scheme}`, async () => {
     await using ends = await setting(scheme, 12_000_000);
     let done = false;
