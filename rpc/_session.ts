@@ -327,10 +327,7 @@ export class RpcSession implements Session, Link, Taker<unknown> {
         : cause instanceof Error && !(cause instanceof FrameError) &&
             !(cause instanceof RpcError)
         ? cause
-        : new ConnectionClosedError("Cannot call: the connection broke", {
-          code: "lost",
-          cause,
-        }),
+        : broke(cause),
     );
     if (clean) {
       // Nothing can be answered any more, but what was answered still leaves.
@@ -379,6 +376,15 @@ export class RpcSession implements Session, Link, Taker<unknown> {
 function isMalformed(cause: unknown): boolean {
   return cause instanceof FrameError ||
     (cause instanceof RpcError && cause.code === "malformed");
+}
+
+/** What calls without an answer reject with when the connection is no use. */
+function broke(cause: unknown): ConnectionClosedError {
+  const reason = cause instanceof Error ? ` (${cause.message})` : "";
+  return new ConnectionClosedError(
+    `Cannot call: the connection broke${reason}`,
+    { code: "lost", cause },
+  );
 }
 
 /** What calls without an answer reject with when the peer ends in order. */

@@ -34,11 +34,25 @@ export function listSegments(): SharedMemoryEntry[] {
   }
   libc("list shared memory");
   const entries: SharedMemoryEntry[] = [];
-  for (const { name, isFile } of Deno.readDirSync(DIRECTORY)) {
+  for (const { name, isFile } of readDirectory()) {
     const entry = isFile ? inspect(name) : undefined;
     if (entry !== undefined) entries.push(entry);
   }
   return entries.sort((a, b) => a.name < b.name ? -1 : 1);
+}
+
+function readDirectory(): Iterable<Deno.DirEntry> {
+  try {
+    return Deno.readDirSync(DIRECTORY);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+    // The runtime's own message asks for --allow-read first, which is not enough.
+    throw new Deno.errors.NotCapable(
+      `Cannot list shared memory: the runtime wants all permissions for ` +
+        `${DIRECTORY}, run again with --allow-all`,
+      { cause: error },
+    );
+  }
 }
 
 /** See {@linkcode SharedMemory.prune}. */

@@ -201,6 +201,7 @@ export class SharedMemory implements Disposable {
    * the maker still lives. Needs `--allow-all`: Deno wants it for `/dev/shm`,
    * whatever `--allow-read` says. Linux.
    *
+   * @throws {Deno.errors.NotCapable} Without `--allow-all`.
    * @throws {Deno.errors.NotSupported} Elsewhere: no directory to list.
    */
   static list(): SharedMemoryEntry[] {

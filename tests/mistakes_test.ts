@@ -1,15 +1,22 @@
 // What a slip of a new user says: each error names the argument and what it got.
 
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import {
   channel,
   choose,
   client,
   connect,
+  ConnectionClosedError,
   createPool,
   creditChannel,
   FrameDecoderStream,
   FrameEncoderStream,
+  jsonRpc,
   lengthPrefixed,
   lines,
   listen,
@@ -27,6 +34,7 @@ import {
   validated,
   withContext,
 } from "../mod.ts";
+import { duplexPair } from "./_framing.ts";
 import { noShm } from "./_shm.ts";
 import { temporaryDirectory } from "./_tools.ts";
 
@@ -226,6 +234,26 @@ Deno.test("a peer that sends no frames is quoted", async () => {
     "Cannot decode frame: length 1195725856 exceeds maxFrameLength 16777216, " +
       'its bytes are the text "GET ": does the peer send frames at all?',
   );
+});
+
+Deno.test("a call says what a peer wrote that is no message", async () => {
+  const [near, far] = duplexPair();
+  const api = client<{ square(n: number): number }>(near, {
+    protocol: jsonRpc({ frame: "lines" }),
+    onError() {},
+  });
+  const call = api.square(2);
+  const writer = far.writable.getWriter();
+  await writer.write(new TextEncoder().encode("worker started\n"));
+  const error = await assertRejects(() => call, ConnectionClosedError);
+  assertEquals(error.code, "lost");
+  assertStringIncludes(
+    error.message,
+    "Cannot call: the connection broke (Cannot decode message: ",
+  );
+  assertStringIncludes(error.message, '"worker started"');
+  await far.readable.cancel();
+  writer.releaseLock();
 });
 
 Deno.test("a client can be logged, and its methods shown in a text", async () => {
