@@ -69,14 +69,21 @@ export interface Connection extends Duplex, AsyncDisposable {
   readonly local: string;
   /** The peer's address. */
   readonly remote: string;
-  /** Resolves on a clean end; rejects with what broke the connection. */
+  /**
+   * Resolves on a clean end of both ways, so not before this side closes too;
+   * rejects with what broke the connection.
+   */
   readonly closed: Promise<void>;
   /**
    * Sends what was written, tells the peer that no more follows (half-close),
    * then frees the connection. Calling it again gives the same promise.
    */
   close(): Promise<void>;
-  /** Frees the connection now. What was not sent yet is lost. */
+  /**
+   * Frees the connection now. What was not sent yet is lost. The peer may see an
+   * end like any other, as of a process that was killed: only `exec:`, `shm:` and
+   * `nats:` always tell.
+   */
   abort(reason?: unknown): void;
 }
 
