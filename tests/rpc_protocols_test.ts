@@ -11,6 +11,7 @@ import {
   RpcError,
   serve,
 } from "../rpc/mod.ts";
+import { stdMsgpack } from "../framing/mod.ts";
 import { duplexPair } from "./_rpc.ts";
 
 const handlers = {
@@ -281,4 +282,14 @@ Deno.test("errors of other programs are read as they come", async () => {
     assert(error.code === "handler-error");
     await raw.close();
   }
+});
+
+Deno.test("a protocol with stdMsgpack keeps integers of 64 bits exact", async () => {
+  const protocol = { ...messagePackRpc(), codec: stdMsgpack };
+  const [near, far] = duplexPair();
+  await using _server = serve(far, { next: (id: bigint) => id + 1n }, {
+    protocol,
+  });
+  await using api = client<{ next(id: bigint): bigint }>(near, { protocol });
+  assertEquals(await api.next(2n ** 53n), 2n ** 53n + 1n);
 });
