@@ -242,7 +242,8 @@ export class RpcSession implements Session, Link, Taker<unknown> {
       // The calls that were on their way come before the answer: they still run,
       // or a peer could not tell whether they did.
       if (this.#callee.serves) {
-        await this.ping({ timeout: FAREWELL }).catch(() => {});
+        using limit = deadline("Cannot drain", { timeout: FAREWELL });
+        await this.ping({ signal: limit.signal }).catch(() => {});
       }
     }
     this.#callee.draining = true;

@@ -20,7 +20,13 @@ import {
   validated,
   withContext,
 } from "../rpc/mod.ts";
-import { encodeFrame, lengthPrefixed, msgpack } from "../framing/mod.ts";
+import { ConnectionClosedError } from "../duplex.ts";
+import {
+  channel,
+  encodeFrame,
+  lengthPrefixed,
+  msgpack,
+} from "../framing/mod.ts";
 import { connected, duplexPair } from "./_rpc.ts";
 
 /** Calls that end when they are told to. */
@@ -471,6 +477,51 @@ Deno.test("the first answers of a full turn leave before it is over", async () =
   });
   await done.promise;
   assertEquals(written, [16, 24]);
+});
+
+Deno.test("a drain serves what comes before the peer knows of it, and no more", async () => {
+  const [near, far] = duplexPair();
+  const { handlers, open } = gate();
+  const server = serve(far, handlers);
+  await using peer = channel<unknown[], unknown>(near);
+  await peer.send([0, 1, "hold", []]);
+  await peer.send([0, 2, "quick", []]);
+  assertEquals(await peer.receive(), [1, 2, null, 1]);
+  const drained = server.drain();
+  assertEquals(await peer.receive(), [2, "$drain", []]);
+  const [, id, method] = await peer.receive();
+  assertEquals(method, "$ping");
+  await peer.send([0, 3, "quick", []]);
+  assertEquals(await peer.receive(), [1, 3, null, 1]);
+  await peer.send([1, id, null, null]);
+  let refused: unknown = null;
+  for (let id = 4; refused === null; id++) {
+    await peer.send([0, id, "quick", []]);
+    [, , refused] = await peer.receive();
+  }
+  assertEquals((refused as { code: string }).code, "unavailable");
+  open();
+  assertEquals(await peer.receive(), [1, 1, null, 0]);
+  await drained;
+  await assertRejects(() => peer.receive(), ConnectionClosedError);
+});
+
+Deno.test("a drain waits for no peer that says nothing, and asks none that can't call", async () => {
+  for (const handlers of [{ quick: () => 1 }, {}]) {
+    const [near, far] = duplexPair();
+    const session = createSession(far, { handlers });
+    await using peer = channel<unknown[], unknown>(near);
+    const drained = session.drain();
+    assertEquals(await peer.receive(), [2, "$drain", []]);
+    if ("quick" in handlers) {
+      assertEquals((await peer.receive())[2], "$ping");
+    }
+    await drained; // after a second, or at once
+    const rest = await Array.fromAsync(peer);
+    assertEquals(rest.map((message) => message[1]), [
+      ...("quick" in handlers ? ["$cancel"] : []),
+    ]);
+  }
 });
 
 Deno.test("a drain that takes too long rejects, and closes all the same", async () => {
