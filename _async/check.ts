@@ -102,8 +102,23 @@ export function describe(value: unknown): string {
     return `${kind} ${value.name || "without a name"}`;
   }
   if (value instanceof Promise) return "a promise: await it first";
-  if (typeof value === "object" && value !== null) {
-    return Object.prototype.toString.call(value);
-  }
+  if (typeof value === "object" && value !== null) return describeObject(value);
   return String(value);
+}
+
+/** The keys of a plain object, and not its values: they may be secrets. */
+function describeObject(value: object): string {
+  const tag = Object.prototype.toString.call(value);
+  if (tag !== "[object Object]") return tag;
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) {
+    return `an instance of ${prototype.constructor?.name || "a class"}`;
+  }
+  const keys = Object.keys(value);
+  if (keys.length === 0) return "{}";
+  const shown = keys.slice(0, 5).map((key) =>
+    /^\w{1,32}$/.test(key) ? key : JSON.stringify(key.slice(0, 32))
+  );
+  if (keys.length > shown.length) shown.push("…");
+  return `an object with ${shown.join(", ")}`;
 }

@@ -5,6 +5,7 @@ import type { SessionOptions } from "./session_options.ts";
 import { ConnectionClosedError } from "../duplex.ts";
 import { FrameError } from "../framing/mod.ts";
 import { checkFunction, checkInteger, describe } from "../_async/check.ts";
+import { RpcError } from "./errors.ts";
 import { checkTimeout } from "../_async/wait.ts";
 import { messagePackRpc } from "./message_pack_rpc.ts";
 
@@ -94,7 +95,9 @@ function guard(
 function logError(error: unknown, session?: Session): void {
   if (error instanceof ConnectionClosedError) return;
   // What a peer sent is its fault: where this side noticed it tells nothing.
-  const shown = error instanceof FrameError ? String(error) : error;
+  const isPeers = error instanceof FrameError ||
+    (error instanceof RpcError && error.code === "malformed");
+  const shown = isPeers ? String(error) : error;
   console.error(`Error in a connection${peerName(session)}:`, shown);
 }
 
@@ -102,6 +105,6 @@ function peerName(session: Session | undefined): string {
   const { address, credentials } = session?.peer ?? {};
   if (address === undefined) return "";
   return credentials === undefined
-    ? ` with ${address}`
+    ? ` with ${address.replace(/:$/, "")}`
     : ` with ${address} process ${credentials.pid} of user ${credentials.uid}`;
 }

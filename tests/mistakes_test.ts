@@ -256,6 +256,28 @@ Deno.test("a call says what a peer wrote that is no message", async () => {
   writer.releaseLock();
 });
 
+Deno.test("errors show the keys of an object, and no value of it", () => {
+  class Job {}
+  for (
+    const [value, shown] of [
+      [{ user: "ada", password: "secret" }, "an object with user, password"],
+      [{ "a\nb": 1 }, 'an object with "a\\nb"'],
+      [
+        Object.fromEntries([..."abcdef"].entries().map(([n, c]) => [c, n])),
+        "an object with a, b, c, d, e, …",
+      ],
+      [new Job(), "an instance of Job"],
+      [new Map(), "[object Map]"],
+    ]
+  ) {
+    assertThrows(
+      () => validated(wrong(value), () => {}),
+      TypeError,
+      `Invalid schema: expected a Standard Schema, received ${shown}`,
+    );
+  }
+});
+
 Deno.test("a client can be logged, and its methods shown in a text", async () => {
   await using listener = await listen("tcp:127.0.0.1:0");
   await using api = await client<{ fs: { read(): void } }>(listener.address);
@@ -363,7 +385,7 @@ Deno.test("schemas, handlers, figures and variables are checked at once", () => 
   assertThrows(
     () => validated(wrong({}), () => {}),
     TypeError,
-    "Invalid schema: expected a Standard Schema, received [object Object]",
+    "Invalid schema: expected a Standard Schema, received {}",
   );
   assertThrows(
     () => withContext(wrong(5)),
@@ -373,7 +395,7 @@ Deno.test("schemas, handlers, figures and variables are checked at once", () => 
   assertThrows(
     () => choose({ measured: wrong({}) }),
     TypeError,
-    "Invalid measured: expected what measure() gave, received [object Object]",
+    "Invalid measured: expected what measure() gave, received {}",
   );
   assertThrows(
     () => spawn(["true"], { env: { LEVEL: wrong(1) } }),
