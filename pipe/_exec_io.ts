@@ -33,6 +33,7 @@ export class ExecIo implements ByteIo {
   #readSize = READ_SIZE;
   /** What was read and found no room. */
   #rest: Uint8Array<ArrayBuffer> = EMPTY;
+  #closed = false;
 
   constructor(stage: StageRun, onClose: () => void) {
     this.#stage = stage;
@@ -108,7 +109,14 @@ export class ExecIo implements ByteIo {
 
   write(bytes: Uint8Array): Promise<number> {
     const { byteLength } = bytes;
-    return this.#writer.write(bytes).then(() => byteLength);
+    return this.#writer.write(bytes).then(
+      () => byteLength,
+      async (error) => {
+        if (this.#closed) throw error;
+        // A broken pipe is what is seen of an exit: how it exited says more.
+        throw await this.#death("write to") ?? error;
+      },
+    );
   }
 
   async closeWrite(): Promise<void> {
@@ -120,6 +128,7 @@ export class ExecIo implements ByteIo {
   }
 
   close(): void {
+    this.#closed = true;
     this.#writeEnd.close();
     this.#reader.cancel().catch(() => {});
     this.#writer.abort().catch(() => {});
@@ -128,6 +137,13 @@ export class ExecIo implements ByteIo {
 
   /** An end in order, or else the error that tells how the child died. */
   async #ended(): Promise<null> {
+    const death = await this.#death("read from");
+    if (death !== undefined) throw death;
+    return null;
+  }
+
+  /** How the child died, if it did; the news of it may come a little later. */
+  async #death(what: string): Promise<PipelineError | undefined> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const end = await Promise.race([
       this.#stage.ended,
@@ -137,15 +153,15 @@ export class ExecIo implements ByteIo {
     ]);
     clearTimeout(timer);
     if (end === undefined || (end.code === 0 && end.signal === null)) {
-      return null;
+      return undefined;
     }
     const { command, stderrTail: stderr } = this.#stage;
     const why = end.signal === null
       ? `it exited with code ${end.code}`
       : `it was killed by ${end.signal}`;
     const words = stderr.trim().slice(-500);
-    throw new PipelineError(
-      `Cannot read from ${command}: ${why}` +
+    return new PipelineError(
+      `Cannot ${what} ${command}: ${why}` +
         (words === "" ? "" : `, its stderr ends with ${JSON.stringify(words)}`),
       {
         code: end.signal === null ? "exit-code" : "signal",

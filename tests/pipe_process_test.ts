@@ -519,6 +519,28 @@ Deno.test({
 });
 
 Deno.test({
+  name: "connectExec tells who writes how the program ended",
+  ignore,
+  async fn() {
+    const command = ["sh", "-c", "exit 3"];
+    const connection = await connectExec({ command });
+    assertEquals((await connection.status).code, 3);
+    const writer = connection.writable.getWriter();
+    const error = await assertRejects(
+      async () => {
+        for (;;) await writer.write(new Uint8Array(100));
+      },
+      ConnectionClosedError,
+      "it exited with code 3",
+    );
+    assertInstanceOf(error.cause, PipelineError);
+    assertEquals(error.cause.exitCode, 3);
+    writer.releaseLock();
+    connection.abort();
+  },
+});
+
+Deno.test({
   name: "examples: a supervisor replaces a killed worker and loses no job",
   ignore: ignore || !hasProgram("python3"),
   async fn() {
