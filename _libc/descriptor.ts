@@ -347,6 +347,9 @@ export class AcceptedDescriptors {
 
   constructor(boundPath: string) {
     this.#path = boundPath;
+    if (!boundPath.startsWith("\0")) return;
+    // A listener before may have had the same name; its connections live on.
+    for (const fd of openDescriptors()) this.#take(fd);
   }
 
   /** The descriptor of the connection that was accepted last. */

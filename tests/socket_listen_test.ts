@@ -11,6 +11,7 @@ import {
   peerCredentials,
   type PeerDeniedError,
 } from "../socket/mod.ts";
+import { channel, lines, text } from "../framing/mod.ts";
 import { ConnectionClosedError } from "../duplex.ts";
 import { descriptorOf } from "../_libc/descriptor.ts";
 import {
@@ -537,6 +538,44 @@ test("connectUnix and listenUnix say what is at the path instead", async () => {
     "Cannot listen on unix:/proc/a.sock: no file can be made in its directory",
   );
 }, Deno.build.os !== "linux");
+
+test(
+  "listenUnix answers its own connection, not one of an abstract name's last listener",
+  async () => {
+    const path = `@${crypto.randomUUID()}`;
+    const open = () => Deno.openSync("/dev/null");
+    const readLine = async (connection: Deno.Conn) => {
+      const into = new Uint8Array(64);
+      const count = await connection.read(into);
+      return new TextDecoder().decode(into.subarray(0, count ?? 0));
+    };
+    const connect = () =>
+      Deno.connect({ transport: "unix", path: path.replace("@", "\0") });
+    const before = await listenUnix({ path });
+    using first = await connect();
+    const hole = open(); // of a number below that of the first connection
+    await using _accepted = await before.accept();
+    await before.close();
+    await using listener = await listenUnix({ path });
+    using second = await connect();
+    using files = new DisposableStack(); // no other number below is free
+    for (let count = 0; count < 8; count++) files.use(open());
+    hole.close();
+    await using server = await listener.accept();
+    await using end = channel<string>(server, { format: lines(), codec: text });
+    await second.write(new TextEncoder().encode("question\n"));
+    assertEquals(await end.receive(), "question");
+    end.send("answer");
+    assertEquals(
+      await Promise.race([
+        readLine(second),
+        readLine(first).then(() => "lost", () => ""),
+      ]),
+      "answer\n",
+    );
+  },
+  Deno.build.os !== "linux",
+);
 
 test("listenUnix tells a new connection from an open one after a thousand", async () => {
   await using directory = await temporaryDirectory();
