@@ -71,7 +71,8 @@ export class Inbox<In> implements FrameReader {
   constructor(parts: InboxParts<In>) {
     this.#parts = parts;
     this.#rangeCodec = asRangeCodec(parts.codec);
-    this.#next();
+    // What is here already is for hooks that use the channel, once it is made.
+    queueMicrotask(() => this.#next());
   }
 
   /** The next message that is here, a {@linkcode Refused} one, or `NOTHING`. */

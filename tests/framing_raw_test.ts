@@ -20,6 +20,7 @@ import {
   channel,
   encodeFrame,
   FrameError,
+  json,
   lengthPrefixed,
   text,
   varint,
@@ -517,6 +518,30 @@ for (const [name, { format, payload }] of Object.entries(FORMATS)) {
     }
   });
 }
+
+Deno.test("a hook may use the channel for what was here before it was made", async () => {
+  const here = encodeFrame(lengthPrefixed(), utf8("no JSON"));
+  let left = here.length;
+  const connection = new ByteConnection({
+    tryRead(into) {
+      const count = left;
+      into.set(here.subarray(0, count));
+      left = 0;
+      return count;
+    },
+    read: () => new Promise(() => {}),
+    write: (bytes) => Promise.resolve(bytes.length),
+    closeWrite: () => {},
+    close: () => {},
+  }, { local: "test:here", remote: "test:there" });
+  const reason = new Error("enough");
+  const end = channel(connection, {
+    codec: json,
+    onInvalid: () => end.abort(reason),
+  });
+  assertStrictEquals(await assertRejects(() => end.receive()), reason);
+  assertStrictEquals(await assertRejects(() => end.closed), reason);
+});
 
 Deno.test("a buffer for a long frame grows with what came of it", async () => {
   const lengths: number[] = [];
