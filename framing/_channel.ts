@@ -301,6 +301,7 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
   async #endSending(): Promise<void> {
     await this.#checked();
     await this.#outbox.drain();
+    if (this.#closing !== undefined) return this.closed; // that ends it
     this.#outbox.seal(closedHere(this.#peer));
     await this.#endWriting();
     if (this.#inbox.end !== undefined) await this.close();

@@ -45,7 +45,7 @@ export class Outbox {
   #lastWrite = DONE;
   #scheduled = false;
   #waiting = new WaitList<void, Waiter>();
-  #idle: (() => void) | undefined;
+  #idle: PromiseWithResolvers<void> | undefined;
 
   constructor(parts: OutboxParts) {
     this.#sink = parts.sink;
@@ -119,7 +119,7 @@ export class Outbox {
     this.#admit(Infinity);
     this.#batch.flush();
     if (this.#writes === 0 || this.failed) return DONE;
-    return new Promise((resolve) => this.#idle = resolve);
+    return (this.#idle ??= Promise.withResolvers()).promise;
   }
 
   /** Nothing more can be sent; what was accepted still is. */
@@ -132,7 +132,7 @@ export class Outbox {
     this.end = reason;
     this.failed = true;
     this.#waiting.rejectAll(reason);
-    this.#idle?.();
+    this.#wakeIdle();
   }
 
   #accept(payload: Uint8Array, ownership: Ownership): Promise<void> {
@@ -166,7 +166,12 @@ export class Outbox {
     this.#batch.flush();
     if (this.#writes > 0) return;
     this.#admit(this.#highWaterMark); // it is out already: nobody else tells
-    if (this.queued === 0) this.#idle?.();
+    if (this.queued === 0 && this.#idle !== undefined) this.#wakeIdle();
+  }
+
+  #wakeIdle(): void {
+    this.#idle?.resolve();
+    this.#idle = undefined;
   }
 
   #write(chunk: Uint8Array): void {

@@ -278,6 +278,22 @@ Deno.test("close sends what was accepted, and is idempotent", async () => {
   await right.close();
 });
 
+Deno.test("closing writable ends where the channel is closed meanwhile", async () => {
+  for (const writableFirst of [true, false]) {
+    const { duplex, next } = slowWire();
+    const end = channel<string>(duplex, { codec: text });
+    const writer = end.writable.getWriter();
+    end.send("sent");
+    const write = await next();
+    const closed = [() => writer.close(), () => end.close()];
+    if (!writableFirst) closed.reverse();
+    const both = closed.map((close) => close());
+    await Promise.resolve();
+    write.end();
+    await Promise.all(both);
+  }
+});
+
 Deno.test("close gives up on a duplex that takes nothing", async () => {
   const { duplex } = slowWire();
   const out = channel<string>(duplex, { closeTimeout: 10 });
