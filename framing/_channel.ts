@@ -1,7 +1,12 @@
 import type { Connection, Duplex, Timeouts, WaitOptions } from "../duplex.ts";
 import { checkInteger, describe } from "../_async/check.ts";
 import { rawIoOf } from "../_async/raw_io.ts";
-import { checkTimeout, timeoutError, within } from "../_async/wait.ts";
+import {
+  checkTimeout,
+  MAX_TIMER,
+  timeoutError,
+  within,
+} from "../_async/wait.ts";
 import type { Channel, ChannelOptions } from "./channel_types.ts";
 import type { Codec } from "./codec.ts";
 import {
@@ -303,7 +308,9 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
     await this.#outbox.drain();
     if (this.#closing !== undefined) return this.closed; // that ends it
     this.#outbox.seal(closedHere(this.#peer));
-    await this.#endWriting();
+    await this.#endWriting().catch((error) => {
+      throw this.#outbox.failed ? this.#outbox.end : error;
+    });
     if (this.#inbox.end !== undefined) await this.close();
   }
 
@@ -336,7 +343,12 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
       this.#inbox.stop(closedHere(this.#peer));
       const { close, closed, abort } = this.#duplex;
       if (close && closed && abort) { // a Connection: it knows how to close
-        await close.call(this.#duplex);
+        const watch = this.#watchOwnClose();
+        try {
+          await close.call(this.#duplex);
+        } finally {
+          clearInterval(watch);
+        }
         await closed;
       } else await this.#closeStreams(drained);
       if (this.#loss !== undefined) throw this.#loss;
@@ -348,15 +360,25 @@ export class DuplexChannel<In, Out> implements Channel<In, Out> {
     this.#done.resolve();
   }
 
-  async #closeStreams(drained: Promise<void>): Promise<void> {
+  /** A connection bounds its close by itself, and as long by default. */
+  #watchOwnClose(): ReturnType<typeof setInterval> | undefined {
+    return this.#closeTimeout < CLOSE_TIMEOUT ? this.#watchClose(1) : undefined;
+  }
+
+  /** Fails it where what is queued, if so much, is the same for a whole period. */
+  #watchClose(least: number): ReturnType<typeof setInterval> {
     let last = this.#outbox.queued;
-    const watch = setInterval(() => {
+    return setInterval(() => {
       const queued = this.#outbox.queued;
-      if (queued === last) {
+      if (queued === last && queued >= least) {
         this.#fail(timeoutError("Cannot close channel", this.#closeTimeout));
       }
       last = queued;
-    }, Math.min(this.#closeTimeout, 2 ** 31 - 1));
+    }, Math.min(this.#closeTimeout, MAX_TIMER));
+  }
+
+  async #closeStreams(drained: Promise<void>): Promise<void> {
+    const watch = this.#watchClose(0);
     try {
       await drained;
       if (this.#over) return;

@@ -519,6 +519,35 @@ for (const [name, { format, payload }] of Object.entries(FORMATS)) {
   });
 }
 
+testBoth(
+  "closeTimeout bounds the close where the peer reads nothing",
+  async ({ client, server }, wrap) => {
+    const end = channel<Uint8Array>(wrap(client), {
+      codec: bytes,
+      closeTimeout: 20,
+    });
+    end.send(new Uint8Array(8 << 20)).catch(() => {});
+    await end.close(); // the connection itself would wait for 5 s
+    const error = await assertRejects(() => end.closed, DOMException);
+    assertEquals(error.message, "Cannot close channel: timed out after 20 ms");
+    server.abort();
+  },
+);
+
+testBoth(
+  "closing writable rejects with what broke the connection",
+  async ({ client }, wrap) => {
+    const end = channel<string>(wrap(client), { codec: text });
+    const reason = new Error("enough");
+    const writer = end.writable.getWriter();
+    const closed = assertRejects(() => writer.close());
+    client.abort(reason);
+    const error = await closed as ConnectionClosedError;
+    assertEquals(error.code, "lost");
+    assertStrictEquals(error.cause, reason);
+  },
+);
+
 Deno.test("a hook may use the channel for what was here before it was made", async () => {
   const here = encodeFrame(lengthPrefixed(), utf8("no JSON"));
   let left = here.length;
