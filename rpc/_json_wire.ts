@@ -117,7 +117,8 @@ export class JsonWire implements Wire {
   }
 
   result(id: CallId, value: unknown): unknown {
-    const answer = { jsonrpc: "2.0", id, result: value ?? null };
+    const result = mayHaveNoForm(value) ? new Form(value) : value ?? null;
+    const answer = { jsonrpc: "2.0", id, result };
     return this.#batches.answer(id, answer);
   }
 
@@ -147,6 +148,31 @@ export class JsonWire implements Wire {
   malformed({ message }: WireErrorObject, readable: boolean): unknown {
     const code = readable ? JSON_CODES.malformed : PARSE_ERROR;
     return { jsonrpc: "2.0", id: null, error: { code, message } };
+  }
+}
+
+/** Whether JSON could leave it out, and with it make an answer that is none. */
+function mayHaveNoForm(value: unknown): boolean {
+  return typeof value === "function" || typeof value === "symbol" ||
+    typeof value === "object" && value !== null && "toJSON" in value;
+}
+
+/** A result that is no answer where it has no form: to encode it throws. */
+class Form {
+  #value: unknown;
+
+  constructor(value: unknown) {
+    this.#value = value;
+  }
+
+  toJSON(key: string): unknown {
+    const value = this.#value as { toJSON?: unknown };
+    const form = typeof value.toJSON === "function" ? value.toJSON(key) : value;
+    if (
+      form === undefined || typeof form === "function" ||
+      typeof form === "symbol"
+    ) throw new TypeError(`JSON has no form for ${describe(value)}`);
+    return form;
   }
 }
 

@@ -450,6 +450,33 @@ Deno.test("a result that can't be sent is told with the reason", async () => {
   );
 });
 
+Deno.test("a result that JSON leaves out fails its call alone", async () => {
+  const protocol = jsonRpc();
+  await using place = await connected({
+    symbol: () => Symbol("x"),
+    method: () => () => 1,
+    nothing: () => ({ toJSON: () => undefined }),
+    date: () => new Date(0),
+    one: () => 1,
+  }, { server: { protocol }, client: { protocol } });
+  const { api } = place;
+  for (
+    const [method, what] of [
+      ["symbol", "Symbol(x)"],
+      ["method", "function"],
+      ["nothing", "[object Object]"],
+    ]
+  ) {
+    await assertRejects(
+      () => api.$session.call(method),
+      RpcError,
+      `Cannot answer ${method}: the result can't be sent, JSON has no form for ${what}`,
+    );
+  }
+  assertEquals(await api.$session.call("date"), "1970-01-01T00:00:00.000Z");
+  assertEquals(await api.one(), 1);
+});
+
 Deno.test("the stack of a call that failed leads to who called", async () => {
   await using place = await connected({
     fail() {
