@@ -178,7 +178,7 @@ export class Outgoing<Out> {
             signal?.aborted
               ? signal.reason
               : timeoutError("Cannot send", timeout),
-            sequence < this.written,
+            true, // it can't be taken back: it is sent once there is a connection
             sequence,
           ),
       );
@@ -205,7 +205,7 @@ export class Outgoing<Out> {
           signal?.aborted
             ? signal.reason
             : timeoutError("Cannot flush", timeout),
-          this.written > this.log.acknowledged,
+          true,
         ));
     }
     const lost = this.#lost;

@@ -385,6 +385,25 @@ Deno.test("reliable: a signal ends a send, and says what became of it", async ()
   assertEquals(await ends.server.receive(), 1); // it could not be taken back
 });
 
+Deno.test("reliable: what is sent later may arrive, also where it was given up before", async () => {
+  await using directory = await temporaryDirectory();
+  const address = freshAddress("unix", directory.path);
+  const client = reliableChannel<number>(
+    ({ signal }) => connect(address, { signal }),
+    { reconnect: HASTE },
+  );
+  const error = await assertRejects(
+    () => client.send(1, { timeout: 5 }), // nobody listens yet
+    DeliveryError,
+    "it may have arrived",
+  );
+  assertEquals([error.code, error.maybeDelivered], ["timeout", true]);
+  await using listener = reliableListener<number>(await listen(address));
+  await using server = await listener.accept();
+  assertEquals(await server.receive(), 1);
+  await client.close();
+});
+
 Deno.test("reliable: a client gives up after its tries, and says why", async () => {
   await using directory = await temporaryDirectory();
   const lost: unknown[] = [];
