@@ -21,7 +21,27 @@ export async function handleAll<In>(
   store: SessionStore | undefined,
 ): Promise<void> {
   const { incoming } = session;
-  incoming.holdUntilHandled();
+  let saving: Promise<void> | undefined;
+  const saveRefused = async () => {
+    try {
+      let handled: number;
+      do {
+        handled = incoming.last + 1;
+        await store?.save?.(session.sessionId, handled);
+      } while (!incoming.isHandling && incoming.last + 1 > handled);
+    } catch (error) {
+      return session.abort(error);
+    }
+    saving = undefined;
+    if (!incoming.isHandling) incoming.settle();
+  };
+  if (store === undefined) incoming.holdUntilHandled();
+  else {
+    incoming.holdUntilHandled(() => {
+      // A handler that keeps the count itself does so with the next message.
+      if (store.save !== undefined) saving ??= saveRefused();
+    });
+  }
   for (;;) {
     let message: In;
     try {
@@ -34,6 +54,7 @@ export async function handleAll<In>(
     const sequence = incoming.last;
     try {
       await handler(message, { sessionId, sequence });
+      await saving; // counts are saved in their order
       await store?.save?.(session.sessionId, sequence + 1);
     } catch (error) {
       session.abort(error);

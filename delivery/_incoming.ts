@@ -38,6 +38,8 @@ export class Incoming<In> {
   /** All before this one were acknowledged. */
   acknowledged = 0;
   duplicates = 0;
+  /** Whether a message was handed out since `settle`. */
+  isHandling = false;
   /** Why no more messages come, once none do. */
   end: unknown;
   #parts: IncomingParts<In>;
@@ -65,6 +67,8 @@ export class Incoming<In> {
   #onEmpty: (() => void) | undefined;
   /** Messages in the queue from a session that is no more. */
   #stale = 0;
+  /** All that was taken was refused and reported: nobody handles it. */
+  #onRefused = (): void => this.settle();
 
   constructor(parts: IncomingParts<In>) {
     this.#parts = parts;
@@ -84,9 +88,13 @@ export class Incoming<In> {
     this.#dueAt = this.acknowledged + this.#manyMessages;
   }
 
-  /** From now on, what was taken counts when it is handled. */
-  holdUntilHandled(): void {
+  /**
+   * From now on, what was taken counts when it is handled. `onRefused` is told
+   * where all of it was refused, instead of that it counts at once.
+   */
+  holdUntilHandled(onRefused: () => void = this.#onRefused): void {
     this.#whenHandled = true;
+    this.#onRefused = onRefused;
   }
 
   /** The number of the message that was taken last. */
@@ -192,8 +200,11 @@ export class Incoming<In> {
       this.#shift();
       const item = decode(queue.bytes, queue.start, queue.end, this.#parts);
       if (queue.size === 0) queue.release();
-      if (item !== NOTHING) return item; // else it was refused and reported
+      if (item === NOTHING) continue; // it was refused and reported
+      this.isHandling = true;
+      return item;
     }
+    if (!this.isHandling && this.#taken > 0) this.#onRefused();
     return NOTHING;
   }
 
@@ -213,6 +224,7 @@ export class Incoming<In> {
   receive(options?: WaitOptions): Promise<In> {
     if (options?.signal?.aborted) return Promise.reject(options.signal.reason);
     if (this.#taken > 0) this.settle();
+    else this.isHandling = false;
     const item = this.take();
     if (item !== NOTHING) {
       return item instanceof Promise || item instanceof Refused
@@ -256,6 +268,7 @@ export class Incoming<In> {
 
   /** Counts what was taken as the application's. */
   settle(): void {
+    this.isHandling = false;
     if (this.#taken === 0) return;
     this.settled += this.#taken;
     this.#settledBytes += this.#takenBytes;

@@ -404,6 +404,33 @@ Deno.test("reliable: what is sent later may arrive, also where it was given up b
   await client.close();
 });
 
+Deno.test("reliable: what onInvalid takes is acknowledged, though nobody handles it", async () => {
+  await using directory = await temporaryDirectory();
+  const refused: string[] = [];
+  await using ends = await reliablePair<number>(
+    "unix",
+    directory.path,
+    new Random(seed),
+    {
+      server: {
+        acknowledge: "handled",
+        window: { maxMessages: 1 },
+        validate: { in: (message) => message !== 2 },
+        onInvalid: ({ message }) => refused.push(message),
+      },
+    },
+  );
+  const { client, server } = ends;
+  await client.send(2, { timeout: 20 }).catch(() => {}); // it waits there
+  const received = server.receive();
+  await client.send(2, { timeout: 5_000 }); // somebody waits for it
+  assertEquals(refused.length, 2);
+  const sending = client.send(3);
+  assertEquals(await received, 3);
+  server.tryReceive(); // it is handled
+  await sending;
+});
+
 Deno.test("reliable: a client gives up after its tries, and says why", async () => {
   await using directory = await temporaryDirectory();
   const lost: unknown[] = [];
@@ -657,6 +684,43 @@ Deno.test("reliable: a store carries a session over to the next server, and is t
   assertEquals(resumed, [true]);
   assertEquals(handled.get(sessionId), 4);
   assertEquals(deleted, [sessionId]);
+});
+
+Deno.test("reliable: a store counts what onInvalid took before it is acknowledged", async () => {
+  const counts: number[] = [];
+  let saved = Promise.resolve();
+  await using listener = reliableListener<number>(
+    await listen("tcp:127.0.0.1:0"),
+    {
+      validate: { in: (message) => Number(message) > 0 },
+      onInvalid: () => {},
+      store: {
+        load: () => undefined,
+        save: async (_, count) => {
+          await saved;
+          counts.push(count);
+        },
+      },
+    },
+  );
+  await using client = reliableChannel<number>(
+    ({ signal }) => connect(listener.address, { signal }),
+  );
+  const handling = (await listener.accept()).handle(() => {});
+  const slow = Promise.withResolvers<void>();
+  await client.send(1);
+  await client.send(-1, { timeout: 5_000 });
+  assertEquals(counts, [1, 2]);
+  saved = slow.promise;
+  const rest = [-2, -3, 2, -4].map((n) => client.send(n, { timeout: 5_000 }));
+  await new Promise((resolve) => setTimeout(resolve, 5)); // amid a save
+  assertEquals(counts, [1, 2]);
+  slow.resolve();
+  await Promise.all(rest);
+  assertEquals(counts.at(-1), 6);
+  assertEquals(counts, counts.toSorted((a, b) => a - b));
+  await client.close();
+  await handling;
 });
 
 Deno.test("reliable: a client that is not allowed learns that at once", async () => {
