@@ -10,6 +10,7 @@ import type { MethodTable } from "./_methods.ts";
 import type { ExtensionName, Link } from "./_link.ts";
 import type { DuplexChannel } from "../framing/_channel.ts";
 import type { Taker } from "../framing/_inbox.ts";
+import { peerOf } from "../framing/_channel_errors.ts";
 import { channel, FrameError } from "../framing/mod.ts";
 import { ConnectionClosedError } from "../duplex.ts";
 import { deadline, within } from "../_async/wait.ts";
@@ -324,7 +325,7 @@ export class RpcSession implements Session, Link, Taker<unknown> {
       cause.code === "closed";
     this.#stopAll(
       clean
-        ? ended(this.peer.address, cause)
+        ? ended(peerOf(this.duplex), cause)
         : cause instanceof Error && !(cause instanceof FrameError) &&
             !(cause instanceof RpcError)
         ? cause
@@ -390,11 +391,11 @@ function broke(cause: unknown): ConnectionClosedError {
 
 /** What calls without an answer reject with when the peer ends in order. */
 function ended(
-  address: string | undefined,
+  peer: string | undefined,
   cause: unknown,
 ): ConnectionClosedError {
   return new ConnectionClosedError(
-    `Cannot call: ${address ?? "the peer"} ended the connection`,
+    `Cannot call: ${peer ?? "the peer"} ended the connection`,
     { code: "ended", cause },
   );
 }

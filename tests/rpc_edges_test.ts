@@ -17,7 +17,9 @@ import {
   RpcError,
   serve,
 } from "../rpc/mod.ts";
+import { connectUnix, listenUnix } from "../socket/mod.ts";
 import { connected, duplexPair } from "./_rpc.ts";
+import { temporaryDirectory } from "./_tools.ts";
 
 Deno.test("a handler that returns a locked stream fails its call alone", async () => {
   const locked = () => {
@@ -475,6 +477,29 @@ Deno.test("a result that JSON leaves out fails its call alone", async () => {
   }
   assertEquals(await api.$session.call("date"), "1970-01-01T00:00:00.000Z");
   assertEquals(await api.one(), 1);
+});
+
+Deno.test({
+  name: "a call that a client's end cuts off names whose client it was",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await using directory = await temporaryDirectory();
+    const path = `${directory.path}/a.sock`;
+    await using listener = await listenUnix({ path });
+    const [connection, accepted] = await Promise.all([
+      connectUnix({ path }),
+      listener.accept(),
+    ]);
+    await using api = client<{ wait(): void }>(accepted);
+    const waiting = api.wait();
+    await connection.writable.close(); // no reset, though the call was not read
+    await assertRejects(
+      () => waiting,
+      ConnectionClosedError,
+      `Cannot call: a client of unix:${path} ended the connection`,
+    );
+    connection.abort();
+  },
 });
 
 Deno.test("the stack of a call that failed leads to who called", async () => {
