@@ -153,11 +153,13 @@ export function toStream(source: Source): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>({
     type: "bytes",
     async pull(controller) {
-      const chunk = await source.next();
+      let chunk = await source.next();
+      // Who reads would wait for ever where a pull brings nothing.
+      while (chunk?.byteLength === 0) chunk = await source.next();
       if (chunk === null) {
         controller.close();
         (controller as ReadableByteStreamController).byobRequest?.respond(0);
-      } else if (chunk.byteLength > 0) {
+      } else {
         // Enqueuing detaches the chunk's buffer.
         const own = source.owned ? chunk : chunk.slice();
         controller.enqueue(own as Uint8Array<ArrayBuffer>);

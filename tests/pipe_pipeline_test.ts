@@ -492,6 +492,26 @@ Deno.test("pipeline refuses what is no stage", async () => {
   );
 });
 
+Deno.test("pipeline goes on after empty chunks", async () => {
+  async function* spaced(input: ReadableStream<Uint8Array>) {
+    yield "";
+    for await (const chunk of input) {
+      yield chunk;
+      yield new Uint8Array(0);
+    }
+  }
+  const timed = { timeout: 5_000 };
+  assertEquals(await new Pipeline([upper], timed).input("").text(), "");
+  assertEquals(
+    await new Pipeline([spaced, upper], timed).input(["", "a", "", "b"]).text(),
+    "AB",
+  );
+  assertEquals(
+    await new Pipeline([spaced, ["cat"], spaced], timed).input("a").text(),
+    "a",
+  );
+});
+
 Deno.test("pipeline of JavaScript alone ends at a timeout", async () => {
   const endless = () =>
     new ReadableStream<Uint8Array>({
