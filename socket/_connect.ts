@@ -2,7 +2,11 @@
 
 import type { Connection, WaitOptions } from "../duplex.ts";
 import { deadline, within } from "../_async/wait.ts";
-import { setDescriptor, watchUnixConnect } from "../_libc/descriptor.ts";
+import {
+  setDescriptor,
+  socketName,
+  watchUnixConnect,
+} from "../_libc/descriptor.ts";
 import { hasLibc } from "../_libc/library.ts";
 import { ByteConnection } from "../_transport/connection.ts";
 import {
@@ -64,6 +68,7 @@ async function connectOnce(
     opened.then((late) => late.close(), () => {});
     throw explain(error, what, path);
   }
+  if (fd !== undefined && !leadsTo(fd, conn.remoteAddr)) fd = undefined;
   const connection = new ByteConnection(socketIo(conn, fd), {
     ...options,
     local: "unix:",
@@ -71,6 +76,16 @@ async function connectOnce(
   });
   setDescriptor(connection, fd);
   return connection;
+}
+
+/**
+ * Whether `fd` may be the socket of who is connected to `remote`. What another
+ * thread connects and closes meanwhile can pass for the new one.
+ */
+function leadsTo(fd: number, remote: Deno.Addr): boolean {
+  const name = socketName(fd, "peer");
+  return name?.family === "unix" &&
+    name.path === (remote as Deno.UnixAddr).path;
 }
 
 const REASONS: readonly [

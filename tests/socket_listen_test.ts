@@ -539,6 +539,33 @@ test("connectUnix and listenUnix say what is at the path instead", async () => {
   );
 }, Deno.build.os !== "linux");
 
+test("connectUnix takes no other thread's socket for its own", async () => {
+  await using directory = await temporaryDirectory();
+  const path = `${directory.path}/a.sock`;
+  const other = `${directory.path}/other.sock`;
+  await using listener = await listenUnix({ path });
+  using stranger = Deno.listen({ transport: "unix", path: other });
+  const hole = Deno.openSync("/dev/null");
+  const { connect } = Deno;
+  const strays: Promise<Deno.Conn>[] = [];
+  // As a worker does: a number is free again, and a new one is another's.
+  Deno.connect = ((options: Deno.UnixConnectOptions) => {
+    hole.close();
+    const own = connect(options);
+    strays.push(connect({ transport: "unix", path: other }));
+    return own;
+  }) as typeof Deno.connect;
+  try {
+    await using client = await connectUnix({ path });
+    assertEquals(descriptorOf(client), undefined); // it can't be known
+    (await listener.accept()).abort();
+  } finally {
+    Deno.connect = connect;
+  }
+  for (const stray of strays) (await stray).close();
+  (await stranger.accept()).close();
+}, Deno.build.os !== "linux");
+
 test(
   "listenUnix answers its own connection, not one of an abstract name's last listener",
   async () => {
