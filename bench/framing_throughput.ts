@@ -1,8 +1,8 @@
 // Framed messages over a Unix socket between two processes, pinned to different
 // cores: one way, and round trips. The first way moves the same bytes without
 // looking for frames. One way, each is measured in turn, several times; round
-// trips take turns between the same two processes. The median counts. Rust's
-// standard library runs the same where rustc is.
+// trips take turns with the first way between the same two processes. The median
+// counts. Rust's standard library runs the same where rustc is.
 //
 //   deno run -A bench/framing_throughput.ts [rounds]
 
@@ -105,18 +105,17 @@ function print(name: string, figure: string, ratio?: number): void {
 }
 
 interface RoundTrips {
-  name: string;
   microseconds: number;
+  /** To the bare loop between the same two processes. */
   ratio: number;
 }
 
-/** Has all ways take turns between two processes. */
-async function runRoundTrips(bytes: number): Promise<RoundTrips[]> {
+async function runRoundTrips(way: string, bytes: number): Promise<RoundTrips> {
   const own = await Deno.makeTempDir({ dir: directory });
   const start = (role: string, core: number) =>
     new Deno.Command("taskset", {
       args: ["-c", String(core), Deno.execPath(), "run", "-A", "--no-check"]
-        .concat(roundTripPeer, role, own, String(bytes)),
+        .concat(roundTripPeer, role, way, own, String(bytes)),
       stderr: "inherit",
       stdout: "piped",
     }).spawn();
@@ -128,21 +127,25 @@ async function runRoundTrips(bytes: number): Promise<RoundTrips[]> {
   return JSON.parse(new TextDecoder().decode(stdout));
 }
 
-async function measureRoundTrips(bytes: number): Promise<void> {
-  const runs: RoundTrips[][] = [];
+async function measureRoundTrips(
+  bytes: number,
+  ways: readonly string[],
+): Promise<void> {
+  const runs: RoundTrips[][] = ways.map(() => []);
   for (let round = 0; round < rounds; round++) {
-    runs.push(await runRoundTrips(bytes));
+    for (const [i, way] of ways.entries()) {
+      runs[i].push(await runRoundTrips(way, bytes));
+    }
   }
   const unit = bytes < 1024 ? `${bytes} bytes` : `${bytes / 1024} KiB`;
   console.log(
-    `\nRound trips of ${unit}, one after the other (time, 1x is the first), ` +
-      `median of ${rounds}`,
+    `\nRound trips of ${unit}, one after the other (time, beside the first in ` +
+      `the same two processes), median of ${rounds}`,
   );
-  for (const [i, { name }] of runs[0].entries()) {
-    if (name === "msgpack" && bytes !== 64) continue; // its message is the same
-    const time = median(runs.map((run) => run[i].microseconds));
-    const ratio = median(runs.map((run) => run[i].ratio));
-    print(TITLES[name], `${time.toFixed(1)} µs`, ratio);
+  for (const [i, way] of ways.entries()) {
+    const time = median(runs[i].map(({ microseconds }) => microseconds));
+    const ratio = median(runs[i].map(({ ratio }) => ratio));
+    print(TITLES[way], `${time.toFixed(1)} µs`, ratio);
   }
 }
 
@@ -156,9 +159,9 @@ async function measureRust(way: Way): Promise<void> {
 
 try {
   await measureOneWay();
-  await measureRoundTrips(64);
+  await measureRoundTrips(64, ["bare", "streams", "bytes", "msgpack"]);
   if (rust !== undefined) await measureRust(ways.at(-1)!);
-  await measureRoundTrips(64 * 1024);
+  await measureRoundTrips(64 * 1024, ["bare", "streams", "bytes"]);
 } finally {
   await Deno.remove(directory, { recursive: true });
 }

@@ -1,9 +1,10 @@
-// One end of the round trips of framing_throughput.ts: every way has a connection
-// of its own between the same two processes, and they take turns, so that all
-// meet the same machine.
+// One end of the round trips of framing_throughput.ts: a way and the bare loop
+// have a connection each between the same two processes, and take turns, so that
+// both meet the same machine.
 //
-// usage: round_trip_peer.ts ROLE DIRECTORY BYTES
-//   ROLE  answer (listens), call (prints each way's median and ratio as JSON)
+// usage: round_trip_peer.ts ROLE WAY DIRECTORY BYTES
+//   ROLE  answer (listens), call (prints each median and its ratio as JSON)
+//   WAY   bare, streams, bytes, msgpack
 
 import type { Connection } from "../../duplex.ts";
 import {
@@ -17,10 +18,10 @@ import {
 import { connectUnix, listenUnix } from "../../socket/mod.ts";
 
 /** How often the ways take turns, and how many round trips one turn has. */
-const TURNS = 30;
+const TURNS = 60;
 const TRIPS = 500;
 
-const [role, directory, bytesText] = Deno.args;
+const [role, chosen, directory, bytesText] = Deno.args;
 const payload = new Uint8Array(Number(bytesText)).fill(7);
 const message = { id: 12345, method: "compute", params: [1, 2.5, "three"] };
 
@@ -125,10 +126,11 @@ const WAYS: Record<string, Way> = {
   bytes: channelWay(bytes),
   msgpack: channelWay(msgpack),
 };
+const names = chosen === "bare" ? ["bare"] : ["bare", chosen];
 
 if (role === "answer") {
-  for (const [name, way] of Object.entries(WAYS)) {
-    way.answer(`${directory}/${name}.sock`).catch(() => {});
+  for (const name of names) {
+    WAYS[name].answer(`${directory}/${name}.sock`).catch(() => {});
   }
   console.log("listening");
 } else {
@@ -137,9 +139,9 @@ if (role === "answer") {
     trip: () => Promise<unknown>;
     times: number[];
   }[] = [];
-  for (const [name, way] of Object.entries(WAYS)) {
-    const trip = await way.call(`${directory}/${name}.sock`);
-    for (let i = 0; i < 2 * TRIPS; i++) await trip(); // warm up
+  for (const name of names) {
+    const trip = await WAYS[name].call(`${directory}/${name}.sock`);
+    for (let i = 0; i < 20 * TRIPS; i++) await trip(); // warm up
     ways.push({ name, trip, times: [] });
   }
   for (let turn = 0; turn < TURNS; turn++) {
@@ -151,10 +153,10 @@ if (role === "answer") {
     }
   }
   const base = ways[0].times;
-  console.log(JSON.stringify(ways.map(({ name, times }) => ({
-    name,
+  const { times } = ways.at(-1)!;
+  console.log(JSON.stringify({
     microseconds: median(times),
     ratio: median(times.map((time, turn) => time / base[turn])),
-  }))));
+  }));
   Deno.exit();
 }
