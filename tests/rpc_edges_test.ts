@@ -466,7 +466,7 @@ Deno.test("a result that JSON leaves out fails its call alone", async () => {
     const [method, what] of [
       ["symbol", "Symbol(x)"],
       ["method", "function"],
-      ["nothing", "[object Object]"],
+      ["nothing", "an object with toJSON"],
     ]
   ) {
     await assertRejects(
