@@ -1,14 +1,9 @@
 // The receiving half of a session.
 
 import type { WaitOptions } from "../duplex.ts";
-import { WaitList } from "../framing/_wait_list.ts";
-import {
-  decode,
-  type DecodeParts,
-  type Item,
-  NOTHING,
-  Refused,
-} from "./_decode.ts";
+import type { FrameError } from "../framing/frame_error.ts";
+import { type Waiting, WaitList } from "../framing/_wait_list.ts";
+import { decode, type DecodeParts, NOTHING, Refused } from "./_decode.ts";
 import { ProtocolError } from "./delivery_error.ts";
 import { type DataRun, payloadLength } from "./_frame_header.ts";
 import { PayloadQueue } from "./_payload_queue.ts";
@@ -53,6 +48,11 @@ export class Incoming<In> {
   #manyBytes: number;
   #queue = new PayloadQueue();
   #waiting = new WaitList<In, undefined>();
+  /**
+   * The message before those in the queue: its async check runs, and is done
+   * where it is no promise any more. Who waits for it can give up.
+   */
+  #ahead: In | Refused | Promise<In | Refused> | typeof NOTHING = NOTHING;
   /** Bytes that arrived and are not acknowledged, and those settled of them. */
   #heldBytes = 0;
   #settledBytes = 0;
@@ -133,14 +133,15 @@ export class Incoming<In> {
     this.#heldBytes = held;
     if (this.end !== undefined) return; // nobody takes it: no acknowledgement
     this.#queue.push(bytes, start, start + run.firstLength, count);
+    this.#handOut();
+  }
+
+  /** Gives those who wait what is here. */
+  #handOut(): void {
     while (this.#waiting.size > 0) {
       const item = this.take();
       if (item === NOTHING) return;
-      this.#waiting.shift()!.resolve(
-        item instanceof Promise || item instanceof Refused
-          ? this.open(item)
-          : item,
-      );
+      give(this.#waiting.shift()!, item);
     }
   }
 
@@ -190,17 +191,16 @@ export class Incoming<In> {
     }
   }
 
-  /**
-   * The next message that is here, what refused it, a promise of either where
-   * the check is async, or `NOTHING`.
-   */
-  take(): Item<In> | typeof NOTHING {
+  /** The next message that is here and checked, what refused it, or `NOTHING`. */
+  take(): In | Refused | typeof NOTHING {
+    if (this.#ahead !== NOTHING) return this.#takeAhead();
     const queue = this.#queue;
     while (queue.size > 0) {
       this.#shift();
       const item = decode(queue.bytes, queue.start, queue.end, this.#parts);
       if (queue.size === 0) queue.release();
       if (item === NOTHING) continue; // it was refused and reported
+      if (item instanceof Promise) return this.#await(item);
       this.isHandling = true;
       return item;
     }
@@ -208,15 +208,43 @@ export class Incoming<In> {
     return NOTHING;
   }
 
+  #takeAhead(): In | Refused | typeof NOTHING {
+    const item = this.#ahead;
+    if (item instanceof Promise) return NOTHING;
+    this.#ahead = NOTHING;
+    this.isHandling = true;
+    return item;
+  }
+
+  /** Keeps those that follow until the message's check is done. */
+  #await(checked: Promise<In | Refused>): typeof NOTHING {
+    this.#ahead = checked;
+    checked.then((item) => {
+      if (this.#ahead !== checked) return; // it was stopped
+      this.#ahead = item instanceof Refused ? this.#report(item) : item;
+      this.#handOut();
+      const isOver = this.end !== undefined && this.#ahead === NOTHING;
+      if (isOver) this.#waiting.rejectAll(this.end);
+    });
+    return NOTHING;
+  }
+
+  #report(refused: Refused): Refused | typeof NOTHING {
+    const { onInvalid } = this.#parts;
+    if (onInvalid === undefined) return refused;
+    try {
+      onInvalid(refused.error);
+      return NOTHING;
+    } catch (thrown) { // for who receives
+      return new Refused(thrown as FrameError);
+    }
+  }
+
   /** The next message that is here. Throws the error of a refused one. */
   tryReceive(): In | undefined {
     this.settle();
     const item = this.take();
     if (item === NOTHING) return undefined;
-    if (item instanceof Promise) {
-      item.catch(() => {});
-      throw new TypeError("Cannot tryReceive: the validator is async");
-    }
     if (item instanceof Refused) throw item.error;
     return item;
   }
@@ -226,27 +254,12 @@ export class Incoming<In> {
     if (this.#taken > 0) this.settle();
     else this.isHandling = false;
     const item = this.take();
-    if (item !== NOTHING) {
-      return item instanceof Promise || item instanceof Refused
-        ? this.open(item, options)
-        : Promise.resolve(item);
+    if (item instanceof Refused) return Promise.reject(item.error);
+    if (item !== NOTHING) return Promise.resolve(item);
+    if (this.end !== undefined && this.#ahead === NOTHING) {
+      return Promise.reject(this.end);
     }
-    if (this.end !== undefined) return Promise.reject(this.end);
     return this.#waiting.add("Cannot receive", undefined, options);
-  }
-
-  /** The message of an item that may be refused. */
-  async open(
-    item: Refused | Promise<In | Refused>,
-    options?: WaitOptions,
-  ): Promise<In> {
-    const value = await item;
-    if (!(value instanceof Refused)) return value;
-    if (this.#parts.onInvalid === undefined || item === value) {
-      throw value.error;
-    }
-    this.#parts.onInvalid(value.error);
-    return this.receive(options);
   }
 
   /** Resolves when all that is here is taken, or a turn later. */
@@ -269,7 +282,7 @@ export class Incoming<In> {
   /** Counts what was taken as the application's. */
   settle(): void {
     this.isHandling = false;
-    if (this.#taken === 0) return;
+    if (this.#taken === 0 || this.#ahead !== NOTHING) return;
     this.settled += this.#taken;
     this.#settledBytes += this.#takenBytes;
     this.#taken = this.#takenBytes = 0;
@@ -312,13 +325,19 @@ export class Incoming<In> {
   /** No more messages come after those that are here. */
   finish(reason: unknown): void {
     this.end ??= reason;
-    this.#waiting.rejectAll(this.end);
+    if (this.#ahead === NOTHING) this.#waiting.rejectAll(this.end);
   }
 
   /** Ends it from this side. What is here is dropped. */
   stop(reason: unknown): void {
     this.#queue.clear();
+    this.#ahead = NOTHING;
     this.#stale = 0;
     this.finish(reason);
   }
+}
+
+function give<In>(waiting: Waiting<In, undefined>, item: In | Refused): void {
+  if (item instanceof Refused) waiting.reject(item.error);
+  else waiting.resolve(item);
 }

@@ -50,8 +50,8 @@ export function messageIterator<In>(
       incoming.settle();
       const item = incoming.take();
       if (item === NOTHING) return iteration(receive());
-      return item instanceof Promise || item instanceof Refused
-        ? iteration(incoming.open(item))
+      return item instanceof Refused
+        ? Promise.reject(item.error)
         : Promise.resolve({ done: false, value: item });
     },
   };

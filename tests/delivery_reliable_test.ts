@@ -634,6 +634,49 @@ Deno.test("reliable: validators check both ways, also async ones, in order", asy
   await client.flush();
 });
 
+Deno.test("reliable: who waits for an async validator can give up, and loses no message", async () => {
+  const [here, there] = duplexPair();
+  const checks = new Map<number, PromiseWithResolvers<boolean>>();
+  const refused: string[] = [];
+  const inner = await listen("tcp:127.0.0.1:0");
+  await using listener = reliableListener<number>(inner, {
+    validate: {
+      in: (n) => {
+        const check = Promise.withResolvers<boolean>();
+        checks.set(n as number, check);
+        return check.promise;
+      },
+    },
+    onInvalid: (error) => refused.push(error.message),
+  });
+  listener.attach(there);
+  await using client = reliableChannel<number>(() => Promise.resolve(here));
+  const server = await listener.accept();
+
+  const waited = server.receive({ timeout: 200 }); // for one that comes then
+  for (const n of [1, 2, 3, 4]) client.trySend(n);
+  await assertRejects(() => waited, DOMException, "timed out after 200 ms");
+  await assertRejects(() => server.receive({ timeout: 1 }), DOMException);
+  assertEquals(server.tryReceive(), undefined); // its check still runs
+  checks.get(1)!.resolve(true);
+  await checks.get(1)!.promise;
+  await new Promise((resolve) => setTimeout(resolve));
+  assertEquals(server.tryReceive(), 1);
+  assertEquals(server.tryReceive(), undefined);
+  const next = [server.receive(), server.receive()];
+  checks.get(2)!.resolve(false);
+  const ended = client.writable.close(); // passes no message by
+  while (!checks.has(3)) await new Promise((resolve) => setTimeout(resolve));
+  checks.get(3)!.resolve(true);
+  assertEquals(await next[0], 3);
+  while (!checks.has(4)) await new Promise((resolve) => setTimeout(resolve));
+  checks.get(4)!.resolve(true);
+  assertEquals(await next[1], 4);
+  assertEquals(refused.length, 1);
+  await assertRejects(() => server.receive(), ConnectionClosedError);
+  await ended;
+});
+
 Deno.test("reliable: a store carries a session over to the next server, and is told of its end", async () => {
   const handled = new Map<string, number>();
   const deleted: string[] = [];
