@@ -206,7 +206,7 @@ export class ConnectionPool<C extends Connection> implements Pool<C> {
     if (good && entry.reusable && this.#closing === undefined) {
       this.#give(entry);
     } else this.#discard(entry);
-    this.#serve();
+    this.#settled();
   }
 
   #putBack(entry: PoolEntry<C>): void {

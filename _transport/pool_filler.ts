@@ -1,6 +1,7 @@
 // Opens the connections of a pool.
 
 import type { Connection } from "../duplex.ts";
+import { describe } from "../_async/check.ts";
 import { within } from "../_async/wait.ts";
 import { PoolEntry } from "./pool_entry.ts";
 
@@ -50,16 +51,23 @@ export class PoolFiller<C extends Connection> {
     this.connecting++;
     let opening: Promise<C> | undefined;
     try {
-      opening = connect({ signal: end.signal });
+      opening = Promise.resolve(connect({ signal: end.signal }));
       const connection = await within(
         opening,
         "Cannot open a connection for the pool",
         { timeout, signal: stop },
       );
+      if (!(connection?.closed instanceof Promise)) {
+        throw new TypeError(
+          "Cannot open a connection for the pool: expected a Connection from " +
+            `connect, received ${describe(connection)}`,
+        );
+      }
+      const entry = new PoolEntry(connection, lifetime, onBroken);
       this.connecting--;
       this.opened++;
       this.#pause = PAUSE;
-      onOpened(new PoolEntry(connection, lifetime, onBroken));
+      onOpened(entry);
     } catch (error) {
       end.abort(error);
       // One that comes too late is not left open.

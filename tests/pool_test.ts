@@ -437,6 +437,32 @@ Deno.test("createPool drains while a connect is under way", async () => {
   assertEquals(pool.counters().connecting, 0);
 });
 
+Deno.test("createPool drains while a check is under way", async () => {
+  await using server = await echoServer();
+  const pool = poolOf(server.port, { check: () => new Promise(() => {}) });
+  (await pool.acquire()).release();
+  const waiting = assertRejects(() => pool.acquire(), ConnectionClosedError);
+  await pool.drain();
+  await waiting;
+  assertEquals(pool.counters().discarded, 1);
+});
+
+Deno.test("createPool fails, and counts right, where connect brings no connection", async () => {
+  for (const wrong of [undefined, {}]) {
+    const connect = (() => wrong) as unknown as () => Promise<Connection>;
+    await using pool = createPool(connect, { max: 1 });
+    for (const failed of [1, 2]) {
+      await assertRejects(
+        () => pool.acquire(),
+        TypeError,
+        "expected a Connection from connect, received",
+      );
+      const counters = pool.counters();
+      assertEquals([counters.failed, counters.connecting], [failed, 0]);
+    }
+  }
+});
+
 Deno.test("createPool refuses bad options", () => {
   const connect = () => connectTcp({ port: 1 });
   for (
