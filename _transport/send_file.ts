@@ -103,30 +103,38 @@ export async function sendFile(
   checkInteger("offset", offset, 0);
   if (length !== undefined) checkInteger("length", length, 0);
   signal?.throwIfAborted();
-  checkUnlocked(connection, `Cannot send ${nameOf(file)}`);
-  const source = await openSource(file);
+  const what = `Cannot send ${nameOf(file)}`;
+  checkUnlocked(connection, what);
+  const opening = openSource(file);
   // The work ends by itself soon after the signal, and then frees the source.
   const part = { offset, length, signal, onProgress };
-  const work = run(connection, source, part).finally(() => source.close());
-  return await within(work, source.what, { signal });
+  const work = run(connection, opening, what, part).finally(() =>
+    opening.then((source) => source.close(), () => {}) // told before
+  );
+  return await within(work, what, { signal });
 }
 
+/** Takes its turn at once: what is written while the file opens comes after. */
 async function run(
   connection: Pick<Duplex, "writable">,
-  source: Source,
+  opening: Promise<Source>,
+  what: string,
   part: FileRangeOptions,
 ): Promise<SendFileResult> {
-  const range = new FileRange(source, part);
+  const open = async () =>
+    new FileRange(await within(opening, what, { signal: part.signal }), part);
   if (!(connection instanceof ByteConnection)) {
-    checkUnlocked(connection, source.what);
     await using writer = new LockedWriter(connection.writable);
+    const range = await open();
     await range.copyTo(writer);
     return range.result();
   }
+  let range: FileRange | undefined;
   let failure: { error: unknown } | undefined;
-  await runInTurn(connection, source.what, async (io, progress) => {
+  await runInTurn(connection, what, async (io, progress) => {
     const out = watched(io, progress);
     try {
+      range = await open();
       const socket = range.worthMoving ? rawDescriptor(connection) : undefined;
       if (socket !== undefined) await range.moveTo(socket, out);
       await range.copyTo(out);
@@ -136,7 +144,7 @@ async function run(
     }
   });
   if (failure !== undefined) throw failure.error;
-  return range.result();
+  return range!.result();
 }
 
 /** Remembers whether it was the connection that failed. */
