@@ -15,6 +15,8 @@ export interface Unshaken {
 export interface UnshakenListener {
   accept(): Promise<Unshaken>;
   close(): Promise<void> | void;
+  /** Whether a pending `accept` keeps the program from ending. */
+  keepAlive?(on: boolean): void;
 }
 
 /** How a {@linkcode HandshakeAcceptor} shakes hands. */
@@ -47,10 +49,20 @@ export class HandshakeAcceptor implements Acceptor {
   constructor(listener: UnshakenListener, options: HandshakeOptions) {
     this.#listener = listener;
     this.#options = options;
+    listener.keepAlive?.(false); // only who waits for one does
     this.#run();
   }
 
   async accept(): Promise<Connection> {
+    this.#listener.keepAlive?.(true);
+    try {
+      return await this.#next();
+    } finally {
+      if (!this.#closed) this.#listener.keepAlive?.(false);
+    }
+  }
+
+  async #next(): Promise<Connection> {
     for (;;) {
       const ready = this.#ready.shift();
       if (ready !== undefined) {

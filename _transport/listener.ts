@@ -11,6 +11,8 @@ export interface Acceptor {
   close(): Promise<void> | void;
   /** The listening socket's descriptor, where it can be found. */
   descriptor?(): number | undefined;
+  /** Whether a pending `accept` keeps the program from ending; it does at first. */
+  keepAlive?(on: boolean): void;
   /** Stops, but leaves the address to a successor; gives what was accepted. */
   retire?(): Promise<Connection[]> | Connection[];
 }
@@ -94,6 +96,11 @@ export class AcceptListener implements Listener {
     return this.#closing === undefined
       ? this.#acceptor.descriptor?.()
       : undefined;
+  }
+
+  /** Whether a pending `accept` keeps the program from ending; it does at first. */
+  keepAlive(on: boolean): void {
+    if (this.#closing === undefined) this.#acceptor.keepAlive?.(on);
   }
 
   /**

@@ -86,7 +86,7 @@ async function receive(
   const started = performance.now();
   while (true) {
     signal.throwIfAborted();
-    const received = receiveWithDescriptor(fd, message, what);
+    const received = receiveOrTell(fd, message, what);
     if (received !== undefined) {
       const [descriptor, ...others] = received.descriptors;
       try {
@@ -100,6 +100,22 @@ async function receive(
     }
     if (performance.now() - started < EAGER) await yieldTurn();
     else await sleep(1, signal);
+  }
+}
+
+function receiveOrTell(
+  fd: number,
+  message: Uint8Array<ArrayBuffer>,
+  what: string,
+): ReturnType<typeof receiveWithDescriptor> {
+  try {
+    return receiveWithDescriptor(fd, message, what);
+  } catch (cause) { // it closed with this client in its backlog
+    if (!(cause instanceof Deno.errors.ConnectionReset)) throw cause;
+    throw new ConnectionClosedError(
+      `${what}: the server closed the connection before its segment came`,
+      { code: "lost", cause },
+    );
   }
 }
 

@@ -86,6 +86,7 @@ export async function listenShm(options: ListenShmOptions): Promise<Listener> {
         }
       },
       close: () => rendezvous.close(),
+      keepAlive: (on) => rendezvous.keepAlive(on),
     }, {
       what: `Cannot accept on ${address}`,
       timeout: Infinity, // what there is to wait for is done by then

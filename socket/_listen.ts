@@ -1,6 +1,6 @@
 // Listening on a Unix socket, for those that use it under another address too.
 
-import type { Connection, Listener } from "../duplex.ts";
+import type { Connection } from "../duplex.ts";
 import { checkInteger } from "../_async/check.ts";
 import {
   AcceptedDescriptors,
@@ -61,7 +61,7 @@ export interface ListenUnixOptions extends ByteStreamOptions {
 export async function listenAs(
   options: ListenUnixOptions,
   address: string,
-): Promise<Listener> {
+): Promise<AcceptListener> {
   const { path, mode = 0o600, backlog, allowUnsafeDirectory = false } = options;
   checkPath("Cannot listen on", path, address);
   checkInteger("mode", mode, 0, 0o777);
@@ -122,6 +122,7 @@ export async function listenAs(
     },
     close: () => bound.release(),
     descriptor: () => findUnixListener(bound.boundPath),
+    keepAlive: (on) => on ? bound.listener.ref() : bound.listener.unref(),
     retire() {
       bound.listener.close();
       return [];

@@ -166,6 +166,51 @@ Deno.test("connectShm needs no accept that is under way", {
     }
   }));
 
+Deno.test("a shm listener that nobody waits for lets its program end", {
+  ignore,
+}, () =>
+  withPath(async (path) => {
+    const child = spawnPeer(
+      `globalThis.listener = await shm.listenShm({ path: args[0] });
+       const wait = listener.accept(); // until it is served
+       setTimeout(async () =>
+         (await shm.connectShm({ path: args[0] })).abort(), 10);
+       (await wait).abort();
+       say("served");`,
+      [path],
+    );
+    assertEquals(await firstLine(child.stdout), "served");
+    const late = setTimeout(() => child.kill("SIGKILL"), 10_000);
+    assertEquals((await child.status).code, 0);
+    clearTimeout(late);
+    await child.stdin.abort().catch(() => {});
+  }));
+
+Deno.test(
+  "connectShm says it where the server closes before its segment came",
+  {
+    ignore,
+  },
+  () =>
+    withPath(async (path) => {
+      const listener = await listenShm({ path });
+      const clients = Array.from({ length: 4 }, () => connectShm({ path }));
+      await Promise.all(clients); // no more get a segment
+      const waiting = Array.from({ length: 3 }, () => connectShm({ path }));
+      const refused = Promise.all(waiting.map((connecting) =>
+        assertRejects(
+          () => connecting,
+          ConnectionClosedError,
+          "the server closed the connection before its segment came",
+        )
+      ));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      await listener.close();
+      await refused;
+      for (const client of clients) (await client).abort();
+    }),
+);
+
 Deno.test("closing a shm listener frees those that nobody accepted", {
   ignore,
 }, () =>
