@@ -4,6 +4,7 @@ import type { Codec } from "../framing/codec.ts";
 import type { FrameError } from "../framing/frame_error.ts";
 import { invalidMessage } from "../framing/_invalid_message.ts";
 import type { RangeCodec } from "../framing/_range_codec.ts";
+import { transferredEarlier } from "../framing/_transferred.ts";
 import type { Check } from "../framing/_validate.ts";
 
 /** What decodes and checks a message. */
@@ -38,9 +39,7 @@ export function decode<In>(
 ): Item<In> | typeof NOTHING {
   try {
     if (bytes.length < end) {
-      throw new TypeError(
-        "the buffer of an earlier message was transferred, and this one with it",
-      );
+      throw transferredEarlier();
     }
     const message = rangeCodec === undefined
       ? codec.decode(bytes.subarray(start, end))

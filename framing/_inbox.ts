@@ -8,6 +8,7 @@ import { FrameError } from "./frame_error.ts";
 import type { FrameReader, FrameSource } from "./_frame_source.ts";
 import { invalidMessage } from "./_invalid_message.ts";
 import { asRangeCodec, type RangeCodec } from "./_range_codec.ts";
+import { transferredEarlier } from "./_transferred.ts";
 import type { Check } from "./_validate.ts";
 import { WaitList } from "./_wait_list.ts";
 
@@ -84,7 +85,7 @@ export class Inbox<In> implements FrameReader {
       this.#head = this.#tail = 0;
       this.#emptied?.();
     }
-    return item;
+    return this.#keeps && isTransferred(item) ? transferredBefore() : item;
   }
 
   receive(options?: WaitOptions): Promise<In> {
@@ -316,4 +317,14 @@ export class Inbox<In> implements FrameReader {
       { code: "timeout" },
     );
   }
+}
+
+/** Whether it is a view of memory that an earlier message took along. */
+function isTransferred(item: unknown): boolean {
+  return item instanceof Uint8Array && item.length === 0 &&
+    (item.buffer as ArrayBuffer).detached;
+}
+
+function transferredBefore(): Refused {
+  return new Refused(invalidMessage("decode", transferredEarlier()));
 }

@@ -5,3 +5,11 @@ export function transferred(): TypeError {
       "came after the message. Copy messages before you transfer them",
   );
 }
+
+/** The error of a message whose buffer one before it took along. */
+export function transferredEarlier(): TypeError {
+  return new TypeError(
+    "the buffer of an earlier message was transferred, and this one with it. " +
+      "Copy messages before you transfer them",
+  );
+}

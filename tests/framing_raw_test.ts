@@ -27,7 +27,7 @@ import {
 } from "../framing/mod.ts";
 import { ByteConnection, type ByteIo } from "../_transport/connection.ts";
 import { connectUnix, listenUnix } from "../socket/mod.ts";
-import { concat, encodeAll, FORMATS, utf8 } from "./_framing.ts";
+import { concat, duplexPair, encodeAll, FORMATS, utf8 } from "./_framing.ts";
 import { Random } from "./_random.ts";
 import { temporaryDirectory } from "./_tools.ts";
 
@@ -473,6 +473,22 @@ Deno.test({
     assert(String(error.cause).includes("Copy messages before"));
     out.abort();
   },
+});
+
+Deno.test("a message whose buffer an earlier one took along is an error, and later ones come", async () => {
+  const [here, there] = duplexPair();
+  const out = channel<Uint8Array>(here, { codec: bytes });
+  const input = channel<Uint8Array>(there, { codec: bytes });
+  for (let n = 1; n <= 3; n++) out.trySend(new Uint8Array([n])); // one chunk
+  const first = await input.receive();
+  assertEquals(first, new Uint8Array([1]));
+  structuredClone(first, { transfer: [first.buffer as ArrayBuffer] });
+  const what = "the buffer of an earlier message was transferred";
+  assertThrows(() => input.tryReceive(), FrameError, what);
+  await assertRejects(() => input.receive(), FrameError, what);
+  out.trySend(new Uint8Array());
+  assertEquals(await input.receive(), new Uint8Array());
+  await Promise.all([out.close(), input.close()]);
 });
 
 function read(source: BufferSource): Promise<boolean> {
