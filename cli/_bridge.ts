@@ -7,7 +7,10 @@ import type { LineMessages } from "./_messages.ts";
 import { UsageError } from "./_command.ts";
 import { printable, type Terminal } from "./_terminal.ts";
 
-/** How long standard input is read on after the peer ended, in ms, as by socat. */
+/**
+ * How long standard input is read on after the peer ended, in ms, as by socat,
+ * and for as long again where the peer took some of it meanwhile.
+ */
 const LAST_WORDS = 500;
 
 /**
@@ -64,7 +67,8 @@ export async function bridgeStdio(
   const { signal } = terminal;
   const stdio = ownStdio(terminal, raw);
   const ended = new AbortController();
-  const sending = stdio.readable.pipeTo(connection.writable, {
+  const counted = { chunks: 0 };
+  const sending = stdio.readable.pipeTo(countTo(connection.writable, counted), {
     signal: AbortSignal.any([signal, ended.signal]),
   });
   const failed = sending.then(() => new Promise<never>(() => {}));
@@ -75,11 +79,35 @@ export async function bridgeStdio(
   ]);
   // The peer may only have ended its own side: what is here already still goes.
   if (!Deno.stdin.isTerminal()) {
-    await within(sending, "Cannot send", { signal, timeout: LAST_WORDS })
-      .catch(() => {});
+    const sent = sending.then(() => true, () => true);
+    for (let seen = -1; seen !== counted.chunks;) {
+      seen = counted.chunks;
+      const isOver = within(sent, "Cannot send", {
+        signal,
+        timeout: LAST_WORDS,
+      })
+        .catch(() => signal.aborted);
+      if (await isOver) break;
+    }
   }
   ended.abort();
   await sending.catch(() => {});
+}
+
+/** Counts what `writable` took. */
+function countTo(
+  writable: WritableStream<Uint8Array>,
+  counted: { chunks: number },
+): WritableStream<Uint8Array> {
+  const writer = writable.getWriter();
+  return new WritableStream({
+    async write(chunk) {
+      await writer.write(chunk);
+      counted.chunks++;
+    },
+    close: () => writer.close(),
+    abort: (reason) => writer.abort(reason),
+  });
 }
 
 /** Sends each line of standard input as a message, prints each that comes. */

@@ -1,6 +1,11 @@
 // What an error says on the command line.
 
-import { ConnectionClosedError } from "../duplex.ts";
+import {
+  type Connection,
+  ConnectionClosedError,
+  type Listener,
+} from "../duplex.ts";
+import { peerOf } from "../framing/_channel_errors.ts";
 import { PipelineError } from "../pipe/mod.ts";
 
 /** The message, with why a connection was lost where that is known. */
@@ -12,4 +17,12 @@ export function messageOf(error: unknown): string {
   return cause instanceof Error && !error.message.includes(cause.message)
     ? `${error.message} (${cause.message})`
     : error.message;
+}
+
+/** Whose connection failed, or which listener. */
+export function whose(
+  listener: Listener,
+  connection: Connection | undefined,
+): string {
+  return (connection && peerOf(connection)) ?? listener.address;
 }

@@ -16,7 +16,7 @@ import {
   timeoutOption,
   UsageError,
 } from "./_command.ts";
-import { messageOf } from "./_errors.ts";
+import { messageOf, whose } from "./_errors.ts";
 import { MESSAGE_OPTIONS, terminalMessages } from "./_messages.ts";
 
 /** The options of what listens for many. */
@@ -88,7 +88,7 @@ export const listenCommand: CommandSpec = {
       onError: (error, connection) => {
         if (signal.aborted) return;
         terminal.note(
-          `${connection?.remote ?? listener.address}: ${messageOf(error)}`,
+          `${whose(listener, connection)}: ${messageOf(error)}`,
         );
       },
     });

@@ -43,6 +43,11 @@ export const shmCommand: CommandSpec = {
   // deno-lint-ignore require-await -- what it throws has to reject
   async run(input) {
     const [word, name] = input.positionals;
+    if (!(WORDS as readonly string[]).includes(word)) {
+      throw new UsageError(
+        `unknown word ${JSON.stringify(word)}: expected ${WORDS.join(", ")}`,
+      );
+    }
     if (word === "peek") {
       if (name === undefined) throw new UsageError("shm peek needs a name");
       return peek(name, input);
@@ -51,13 +56,7 @@ export const shmCommand: CommandSpec = {
       throw new UsageError(`shm ${word} takes no name`);
     }
     if (word === "list") show(SharedMemory.list(), input);
-    else if (word === "prune") {
-      show(SharedMemory.prune({ keep: input.options.keep === true }), input);
-    } else {
-      throw new UsageError(
-        `unknown word ${JSON.stringify(word)}: expected ${WORDS.join(", ")}`,
-      );
-    }
+    else show(SharedMemory.prune({ keep: input.options.keep === true }), input);
   },
 };
 

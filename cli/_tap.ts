@@ -23,7 +23,7 @@ import {
   timeoutOption,
   UsageError,
 } from "./_command.ts";
-import { messageOf } from "./_errors.ts";
+import { messageOf, whose } from "./_errors.ts";
 import { LISTEN_OPTIONS, listenOptions } from "./_listen.ts";
 import { MESSAGE_OPTIONS, tapMessages } from "./_messages.ts";
 import { OutputClosedError, type Terminal } from "./_terminal.ts";
@@ -127,9 +127,7 @@ export const tapCommand: CommandSpec = {
             onError: (error, connection) => {
               if (ending.aborted) return;
               terminal.note(
-                `${connection?.remote ?? listener.address}: ${
-                  messageOf(error)
-                }`,
+                `${whose(listener, connection)}: ${messageOf(error)}`,
               );
             },
           },

@@ -136,9 +136,11 @@ function writeAll(
 }
 
 function outputError(error: unknown): unknown {
-  return error instanceof Deno.errors.BrokenPipe
-    ? new OutputClosedError("Nobody reads the output", { cause: error })
-    : error;
+  if (error instanceof Deno.errors.BrokenPipe) {
+    return new OutputClosedError("Nobody reads the output", { cause: error });
+  }
+  const why = error instanceof Error ? error.message : String(error);
+  return new Error(`Cannot write the output: ${why}`, { cause: error });
 }
 
 /** Keeps control characters of a peer from acting on the terminal. */

@@ -38,6 +38,7 @@ const MISTAKES: [args: string[], message: RegExp][] = [
   [["listen", "tls:localhost:0", "--cert", "a"], /go together/],
   [["shm", "frob"], /unknown word "frob": expected list, prune, peek/],
   [["shm", "peek"], /needs a name/],
+  [["shm", "rm", "name"], /unknown word "rm": expected list, prune, peek/],
   [["completions", "csh"], /unknown shell "csh"/],
 ];
 
@@ -76,6 +77,38 @@ Deno.test("cli: listen and connect join two pipes", async () => {
   });
   const server = await finish(listening);
   assertEquals([server.code, server.stdout], [0, "from the client\n"]);
+});
+
+Deno.test("cli: connect sends on while the peer takes it, though that has ended its own side", async () => {
+  await using directory = await temporaryDirectory();
+  await using listener = await listen(`unix:${directory.path}/a.sock`);
+  const client = spawn(["connect", listener.address]);
+  await using server = await listener.accept();
+  await server.writable.close();
+  const received = new Response(server.readable as BodyInit).text();
+  const writer = client.stdin.getWriter();
+  for (let piece = 0; piece < 4; piece++) { // longer than its last words
+    await writer.write(encode(`${piece}\n`));
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+  await writer.close();
+  assertEquals(await received, "0\n1\n2\n3\n");
+  assertEquals((await finish(client)).code, 0);
+});
+
+Deno.test({
+  name: "cli: output that can't be written is named as such",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const { code, stderr } = await new Deno.Command("sh", {
+      args: ["-c", '"$0" run -A "$1" help > /dev/full', Deno.execPath(), CLI],
+    }).output();
+    assertEquals(code, 1);
+    assertMatch(
+      new TextDecoder().decode(stderr),
+      /^sluice: Cannot write the output: No space left/m,
+    );
+  },
 });
 
 Deno.test("cli: connect reads JSON lines and prints messages of MessagePack", async () => {
