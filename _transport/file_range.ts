@@ -78,6 +78,7 @@ export class FileRange {
     const file = this.#source.descriptor();
     const lib = libc("send a file");
     if (file === undefined || lib.sendfile_async === null) return;
+    if (isClosed(socket)) return; // to write tells
     // Copies of the numbers: a call on a thread may begin after a close.
     const fd = unwrap(
       lib.fcntl!(socket.fd, F_DUPFD_CLOEXEC, 0n),
@@ -182,5 +183,13 @@ export class FileRange {
       `${this.#source.what}: it ended after ${this.#sent} of ` +
         `${this.#length} bytes`,
     );
+  }
+}
+
+function isClosed(socket: Descriptor): boolean {
+  try {
+    return socket.fd < 0;
+  } catch {
+    return true;
   }
 }

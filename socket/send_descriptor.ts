@@ -140,7 +140,8 @@ export async function sendDescriptor(
 }
 
 function isLoss(error: unknown): boolean {
-  return error instanceof Deno.errors.BrokenPipe ||
+  return error instanceof Deno.errors.BadResource || // closed on this side
+    error instanceof Deno.errors.BrokenPipe ||
     error instanceof Deno.errors.ConnectionReset ||
     error instanceof Deno.errors.NotConnected;
 }

@@ -303,6 +303,24 @@ test("receiveDescriptor refuses a connection that is read, or closed", async () 
   );
 });
 
+test("sendDescriptor tells why the connection was aborted while it waits", async () => {
+  await using ends = await pair();
+  const reason = new Error("no more");
+  const sends = [];
+  for (let i = 0; i < 200; i++) { // more than the socket holds
+    const sending = sendDescriptor(ends.client, 0, {
+      data: new Uint8Array(4000),
+    });
+    sends.push(sending.then(() => undefined, (error) => error));
+  }
+  await sends[0];
+  await new Promise((resolve) => setTimeout(resolve, 20)); // it is full by then
+  ends.client.abort(reason);
+  const errors = (await Promise.all(sends)).filter((error) => error);
+  assert(errors.length > 1);
+  assert(errors.every((error) => error === reason), String(errors[0]));
+});
+
 test("sendDescriptor waits while the peer reads nothing", async () => {
   await using ends = await pair();
   using file = await Deno.open(`${ends.directory}/file`, {

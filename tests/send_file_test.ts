@@ -292,6 +292,17 @@ Deno.test("sendFile refuses a locked writable and a closed connection", async ()
   assertEquals(error.code, "closed");
 });
 
+Deno.test("sendFile tells why the connection was aborted while the file opens", async () => {
+  for (const scheme of ["tcp", "unix"] as const) {
+    await using ends = await setting(scheme);
+    const sent = assertRejects(() => sendFile(ends.server, ends.path), Error);
+    await Promise.resolve();
+    const reason = new Error("no more");
+    ends.server.abort(reason);
+    assertEquals(await sent, reason);
+  }
+});
+
 Deno.test("sendFile writes to any stream", async () => {
   await using ends = await setting("tcp", 700_000);
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
