@@ -42,6 +42,7 @@ export async function connectAs(
     (error) =>
       error instanceof Deno.errors.NotFound ||
       error instanceof Deno.errors.ConnectionRefused ||
+      error instanceof Deno.errors.ConnectionReset ||
       error instanceof Deno.errors.WouldBlock,
     retry,
     end.signal,
@@ -94,6 +95,7 @@ const REASONS: readonly [
 ][] = [
   [Deno.errors.NotFound, "there is no such socket, is the server running?"],
   [Deno.errors.ConnectionRefused, ""],
+  [Deno.errors.ConnectionReset, "the server closed its listener meanwhile"],
   [Deno.errors.PermissionDenied, "the file's mode forbids it"],
   [Deno.errors.WouldBlock, "the server's backlog is full"],
 ];

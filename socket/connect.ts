@@ -33,6 +33,7 @@ export interface ConnectUnixOptions extends WaitOptions, ByteStreamOptions {
  * @returns The open connection.
  * @throws {Deno.errors.NotFound} If there is nothing at the path.
  * @throws {Deno.errors.ConnectionRefused} If nothing listens there any more.
+ * @throws {Deno.errors.ConnectionReset} If the server stops listening meanwhile.
  * @throws {Deno.errors.PermissionDenied} If the socket's mode forbids it.
  * @throws {DOMException} `TimeoutError`, if it takes longer than `timeout`.
  * @throws {RangeError} If the path is longer than a socket address holds.

@@ -228,6 +228,22 @@ test("connectUnix says that there is no socket", async () => {
   );
 });
 
+test("connectUnix names a server that closes meanwhile, and tries it again", async () => {
+  await using directory = await temporaryDirectory();
+  const path = `${directory.path}/a.sock`;
+  const first = await listenUnix({ path });
+  const refused = assertRejects(
+    () => connectUnix({ path }),
+    Deno.errors.ConnectionReset,
+    `Cannot connect to unix:${path}: the server closed its listener meanwhile`,
+  );
+  const connecting = connectUnix({ path, retry: { minDelay: 1, maxDelay: 5 } });
+  await first.close();
+  await refused;
+  await using _second = await listenUnix({ path });
+  await using _connection = await connecting;
+});
+
 test("connectUnix tries again until the server is there", async () => {
   await using directory = await temporaryDirectory();
   const path = `${directory.path}/a.sock`;
