@@ -29,7 +29,12 @@ export class PoolLeases<C extends Connection> {
   #parts: PoolLeasesParts<C>;
   #held = new Set<Held<C>>();
   /** Knows the leases that nobody can give back any more. */
-  #forgotten = new FinalizationRegistry<Held<C>>((held) => this.#lose(held));
+  #forgotten = new FinalizationRegistry<Held<C>>((held) =>
+    this.#lose(
+      held,
+      new DOMException("The lease was never given back", "AbortError"),
+    )
+  );
 
   constructor(parts: PoolLeasesParts<C>) {
     this.#parts = parts;
@@ -47,7 +52,10 @@ export class PoolLeases<C extends Connection> {
     this.#held.add(held);
     this.#forgotten.register(lease, held, held);
     if (timeout <= MAX_TIMER) {
-      held.timer = setTimeout(() => this.#lose(held), timeout);
+      held.timer = setTimeout(
+        () => this.#lose(held, leaseOver(timeout)),
+        timeout,
+      );
       Deno.unrefTimer(held.timer as unknown as number);
     }
     return lease;
@@ -73,13 +81,10 @@ export class PoolLeases<C extends Connection> {
     return true;
   }
 
-  #lose(held: Held<C>): void {
+  #lose(held: Held<C>, reason: DOMException): void {
     if (!this.#held.has(held)) return;
     this.lost++;
-    this.discard(
-      held,
-      new DOMException("The lease was never given back", "AbortError"),
-    );
+    this.discard(held, reason);
   }
 }
 
@@ -114,5 +119,13 @@ export function poolClosed(): ConnectionClosedError {
   return new ConnectionClosedError(
     "Cannot lease a connection: the pool is closed",
     { code: "closed" },
+  );
+}
+
+function leaseOver(timeout: number): DOMException {
+  return new DOMException(
+    `Cannot use the connection: its lease lasted longer than leaseTimeout ` +
+      `${timeout} ms`,
+    "TimeoutError",
   );
 }
