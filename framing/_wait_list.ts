@@ -23,19 +23,14 @@ export class WaitList<T, I> {
 
   /** Waits for `shift` or `rejectAll`. `what` reads "Cannot receive". */
   add(what: string, item: I, options?: WaitOptions): Promise<T> {
-    if (options === undefined) {
-      return new Promise((resolve, reject) =>
-        this.put({ item, resolve, reject })
-      );
-    }
+    if (options === undefined) return this.#addUnbounded(item);
     const { signal, timeout = Infinity } = options;
     checkTimeout("timeout", timeout);
     if (signal?.aborted) return Promise.reject(signal.reason);
+    if (signal === undefined && timeout > MAX_TIMER) {
+      return this.#addUnbounded(item);
+    }
     return new Promise((resolve, reject) => {
-      if (signal === undefined && timeout > MAX_TIMER) {
-        this.put({ item, resolve, reject });
-        return;
-      }
       let timer: ReturnType<typeof setTimeout> | undefined;
       const settle = () => {
         if (timer !== undefined) clearTimeout(timer);
@@ -62,12 +57,18 @@ export class WaitList<T, I> {
       if (timeout <= MAX_TIMER) {
         timer = setTimeout(() => giveUp(timeoutError(what, timeout)), timeout);
       }
-      this.put(entry);
+      this.#put(entry);
     });
   }
 
+  #addUnbounded(item: I): Promise<T> {
+    return new Promise((resolve, reject) =>
+      this.#put({ item, resolve, reject })
+    );
+  }
+
   /** Most often one waits at a time: a set would cost it more than the wait. */
-  put(entry: Waiting<T, I>): void {
+  #put(entry: Waiting<T, I>): void {
     if (this.size === 0) this.#first = entry;
     else this.#others.add(entry);
   }
