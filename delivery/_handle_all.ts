@@ -35,13 +35,12 @@ export async function handleAll<In>(
     saving = undefined;
     if (!incoming.isHandling) incoming.settle();
   };
-  if (store === undefined) incoming.holdUntilHandled();
-  else {
-    incoming.holdUntilHandled(() => {
+  incoming.holdUntilHandled(
+    store && (() => {
       // A handler that keeps the count itself does so with the next message.
       if (store.save !== undefined) saving ??= saveRefused();
-    });
-  }
+    }),
+  );
   for (;;) {
     let message: In;
     try {
