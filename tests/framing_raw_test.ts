@@ -36,6 +36,28 @@ interface Ends {
   server: Connection;
 }
 
+/** Both ends of a connection over a Unix socket, gone with the scope. */
+async function unixEnds(
+  options: { idleTimeout?: number } = {},
+): Promise<Ends & AsyncDisposable> {
+  const directory = await temporaryDirectory();
+  const path = `${directory.path}/a.sock`;
+  const listener = await listenUnix({ path, ...options });
+  const connecting = connectUnix({ path, ...options });
+  const server = await listener.accept();
+  const client = await connecting;
+  return {
+    client,
+    server,
+    async [Symbol.asyncDispose]() {
+      client.abort();
+      server.abort();
+      await listener.close();
+      await directory[Symbol.asyncDispose]();
+    },
+  };
+}
+
 /** A connection that a channel does not know to be of this package. */
 function plain(connection: Connection): Connection {
   return {
@@ -66,18 +88,8 @@ function testBoth(
       name: `channel over ${way} ${name}`,
       ignore: Deno.build.os === "windows",
       async fn() {
-        await using directory = await temporaryDirectory();
-        const path = `${directory.path}/a.sock`;
-        await using listener = await listenUnix({ path, ...options });
-        const connecting = connectUnix({ path, ...options });
-        const server = await listener.accept();
-        const client = await connecting;
-        try {
-          await fn({ client, server }, wrap);
-        } finally {
-          client.abort();
-          server.abort();
-        }
+        await using ends = await unixEnds(options);
+        await fn(ends, wrap);
       },
     });
   }
@@ -87,11 +99,8 @@ Deno.test({
   name: "a channel knows the connections of this package, and no others",
   ignore: Deno.build.os === "windows",
   async fn() {
-    await using directory = await temporaryDirectory();
-    const path = `${directory.path}/a.sock`;
-    await using listener = await listenUnix({ path });
-    await using client = await connectUnix({ path });
-    await using server = await listener.accept();
+    await using ends = await unixEnds();
+    const { client, server } = ends;
     assert(rawIoOf(client).source !== undefined);
     assert(rawIoOf(server).sink !== undefined);
     assertEquals(rawIoOf(plain(client)), {});
@@ -103,11 +112,8 @@ Deno.test({
     "a socket takes one answer by a call for each read, and none once closed",
   ignore: Deno.build.os !== "linux",
   async fn() {
-    await using directory = await temporaryDirectory();
-    const path = `${directory.path}/a.sock`;
-    await using listener = await listenUnix({ path });
-    await using client = await connectUnix({ path });
-    await using server = await listener.accept();
+    await using ends = await unixEnds();
+    const { client, server } = ends;
     for (const end of [client, server]) {
       const { source, sink } = rawIoOf(end);
       const message = new Uint8Array(10);
