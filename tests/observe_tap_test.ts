@@ -226,6 +226,21 @@ Deno.test("tap tells of a frame that stays partial", async () => {
   assertEquals((await rest).done, true);
 });
 
+Deno.test("tap whose sink still drains holds no timer", async () => {
+  const [here, there] = duplexPair();
+  const written = Promise.withResolvers<void>();
+  const tapped = tap(here, (record) => {
+    if (record.kind !== "open") return;
+    // Queued while the first batch is written: the rest waits for a turn.
+    writer.write(utf8("more"));
+    written.resolve();
+  });
+  const writer = tapped.writable.getWriter();
+  await written.promise;
+  await there.readable.getReader().read();
+  // The sanitizer sees what is left here.
+});
+
 Deno.test("tap records the error of a message that the codec refuses", async () => {
   const { sink, records } = recorder();
   await pass([utf8("{nonsense\n")], { format: lines(), codec: json }, sink);
