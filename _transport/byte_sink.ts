@@ -5,7 +5,7 @@ import { describe } from "../_async/check.ts";
 import type { RawSink } from "../_async/raw_io.ts";
 import { yieldTurn } from "../_async/turn.ts";
 import type { ByteIo, ByteOwner } from "./byte_io.ts";
-import { DirectWritable } from "./direct_writable.ts";
+import { directWritable } from "./direct_writable.ts";
 
 /** The default of `ByteStreamOptions.highWaterMark`, in bytes. */
 const HIGH_WATER_MARK = 64 * 1024;
@@ -50,7 +50,7 @@ export class ByteSink {
   constructor(owner: ByteOwner, options: ByteSinkOptions) {
     const { highWaterMark = HIGH_WATER_MARK, onClose } = options;
     this.#owner = owner;
-    this.stream = new DirectWritable({
+    this.stream = directWritable({
       start: (controller) => {
         this.#controller = controller;
       },
