@@ -10,7 +10,10 @@ import {
   reliableListener,
 } from "@sluice/ipc";
 
-const address = `unix:${await Deno.makeTempDir()}/jobs.sock`;
+const directory = await Deno.makeTempDir();
+await using cleanup = new AsyncDisposableStack();
+cleanup.defer(() => Deno.remove(directory, { recursive: true }));
+const address = `unix:${directory}/jobs.sock`;
 const server = reliableListener<{ job: number }>(await listen(address));
 const done: number[] = [];
 const serving = (async () => {

@@ -12,7 +12,10 @@ import {
   reconnectingChannel,
 } from "@sluice/ipc";
 
-const address = `unix:${await Deno.makeTempDir()}/news.sock`;
+const directory = await Deno.makeTempDir();
+await using cleanup = new AsyncDisposableStack();
+cleanup.defer(() => Deno.remove(directory, { recursive: true }));
+const address = `unix:${directory}/news.sock`;
 const wire = { format: lines(), codec: json };
 
 /** A server for one client, which stops after some news. */

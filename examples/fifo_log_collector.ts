@@ -7,7 +7,8 @@
 
 import { BufferedWriter, mkfifo, openFifo } from "@sluice/ipc/pipe";
 
-const path = Deno.args[0] ?? `${await Deno.makeTempDir()}/log`;
+await using cleanup = new AsyncDisposableStack();
+const path = Deno.args[0] ?? `${await temporaryDirectory()}/log`;
 // A collector that was killed leaves its FIFO: take its place.
 using fifo = await mkfifo(path, { mode: 0o622, ifExists: "replace" });
 await using reader = await openFifo(fifo.path, "read", { keepOpen: true });
@@ -37,4 +38,10 @@ async function demonstrate(): Promise<void> {
   // Up to PIPE_BUF (4096 bytes), a message never mixes with another.
   await writer.writeAtomic("deno: one whole line\n");
   await Promise.all(shells);
+}
+
+async function temporaryDirectory(): Promise<string> {
+  const directory = await Deno.makeTempDir();
+  cleanup.defer(() => Deno.remove(directory, { recursive: true }));
+  return directory;
 }

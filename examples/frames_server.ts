@@ -13,6 +13,7 @@ interface Question {
 
 const [path = "/tmp/sluice-frames.sock"] = Deno.args;
 const listener = await listenUnix({ path });
+Deno.addSignalListener("SIGINT", () => listener.close()); // removes the socket
 console.log(`listening on ${listener.address}`);
 
 await serveConnections(listener, async (connection) => {

@@ -19,7 +19,10 @@ interface Neovim {
   nvim_command(command: string): void;
 }
 
-const path = `${await Deno.makeTempDir()}/nvim.sock`;
+const directory = await Deno.makeTempDir();
+await using cleanup = new AsyncDisposableStack();
+cleanup.defer(() => Deno.remove(directory, { recursive: true }));
+const path = `${directory}/nvim.sock`;
 const editor = new Deno.Command("nvim", {
   args: ["--headless", "--clean", "--listen", path],
   stdin: "null",

@@ -7,7 +7,10 @@
 import { type Context, serve } from "@sluice/ipc/rpc";
 import { listenUnix } from "@sluice/ipc/socket";
 
-const path = `${await Deno.makeTempDir()}/rpc.sock`;
+const directory = await Deno.makeTempDir();
+await using cleanup = new AsyncDisposableStack();
+cleanup.defer(() => Deno.remove(directory, { recursive: true }));
+const path = `${directory}/rpc.sock`;
 await using _server = serve(await listenUnix({ path }), {
   add: (a: number, b: number) => a + b,
   async greet(this: Context, name: string) {

@@ -91,6 +91,8 @@ async function fromPredecessor(): Promise<Listener | undefined> {
 
 async function demonstrate(): Promise<void> {
   const directory = await Deno.makeTempDir();
+  await using cleanup = new AsyncDisposableStack();
+  cleanup.defer(() => Deno.remove(directory, { recursive: true }));
   const path = `${directory}/daemon.sock`;
   const start = (version: string) =>
     new Deno.Command(Deno.execPath(), {
@@ -116,5 +118,4 @@ async function demonstrate(): Promise<void> {
 
   second.kill("SIGTERM");
   console.log("version 2 ended with code", (await second.status).code);
-  await Deno.remove(directory, { recursive: true });
 }

@@ -52,6 +52,8 @@ async function fromPredecessor(control: string) {
 
 async function demonstrate(): Promise<void> {
   const directory = await Deno.makeTempDir();
+  await using cleanup = new AsyncDisposableStack();
+  cleanup.defer(() => Deno.remove(directory, { recursive: true }));
   const start = (version: string) =>
     new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", import.meta.filename!, "serve", directory, version],
@@ -79,5 +81,4 @@ async function demonstrate(): Promise<void> {
   await first.status;
   second?.kill();
   await second?.status;
-  await Deno.remove(directory, { recursive: true });
 }

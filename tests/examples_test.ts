@@ -1,6 +1,7 @@
 // The list of examples is complete, and names none that is not there.
 
 import { assertEquals } from "@std/assert";
+import { hasProgram, temporaryDirectory } from "./_tools.ts";
 
 const examples = new URL("../examples/", import.meta.url);
 
@@ -26,3 +27,32 @@ Deno.test("examples: README.md starts each by its own name", async () => {
   }
   assertEquals(count > 10, true);
 });
+
+const linux = Deno.build.os === "linux";
+for (
+  const [name, runs] of Object.entries({
+    delivery_jobs: true,
+    delivery_reconnect: true,
+    fifo_log_collector: linux,
+    log_analysis: linux && hasProgram("awk"),
+    rpc_language_server: true,
+    rpc_neovim: hasProgram("nvim"),
+    zero_downtime: linux,
+  })
+) {
+  Deno.test({
+    name: `examples/${name}.ts leaves nothing behind`,
+    ignore: Deno.build.os === "windows" || !runs,
+    async fn() {
+      await using directory = await temporaryDirectory();
+      const { code } = await new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", new URL(`${name}.ts`, examples).pathname],
+        env: { TMPDIR: directory.path },
+        stdout: "null",
+        stderr: "inherit",
+      }).output();
+      assertEquals(code, 0);
+      assertEquals([...Deno.readDirSync(directory.path)], []);
+    },
+  });
+}
