@@ -51,13 +51,19 @@ export function checkString(name: string, value: string): string {
   return value;
 }
 
-/** Throws unless `duplex` has two streams: not `channel(connect(…))` unawaited. */
+/** Throws unless `duplex` has two free streams: not `channel(connect(…))` unawaited. */
 export function checkDuplex(duplex: unknown): void {
   const { readable, writable } = Object(duplex);
   if (
     typeof readable?.getReader === "function" &&
     typeof writable?.getWriter === "function"
-  ) return;
+  ) {
+    if (!readable.locked && !writable.locked) return;
+    throw new TypeError(
+      `Invalid duplex: its ${readable.locked ? "readable" : "writable"} is ` +
+        `locked, something else uses it already`,
+    );
+  }
   throw new TypeError(
     `Invalid duplex: expected readable and writable streams, ` +
       `received ${describe(duplex)}`,

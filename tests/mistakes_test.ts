@@ -61,6 +61,18 @@ for (
   });
 }
 
+Deno.test("two users of one connection are told apart", () => {
+  const duplex = streams();
+  channel(duplex);
+  for (const call of [() => channel(duplex), () => client(duplex)]) {
+    assertThrows(
+      call,
+      TypeError,
+      "Invalid duplex: its readable is locked, something else uses it already",
+    );
+  }
+});
+
 const noListener = wrong(Promise.resolve());
 for (
   const [name, call] of Object.entries({
