@@ -275,10 +275,15 @@ export function choose(needs: Needs = {}): Choice {
     reasons.push("TCP on the loopback address is left");
   }
   if (enough === undefined) {
+    const tooFar = figuresOf(scheme).roundTrip > roundTrip;
     reasons.push(
       `By the figures none does it, this one comes nearest: ${
         shortfall(scheme)
-      }. Send less, in larger messages, or over several connections`,
+      }. ${
+        tooFar
+          ? "Measure it on your machine, or ask for more in one message"
+          : "Send less, in larger messages, or over several connections"
+      }`,
     );
   }
 

@@ -31,7 +31,11 @@ const cases: { needs: Needs; scheme: string; reason: RegExp }[] = [
     scheme: "shm",
     reason: /90 messages of 6000000 bytes/,
   },
-  { needs: { roundTrip: 0.01, ffi: false }, scheme: "unix", reason: /none/ },
+  {
+    needs: { roundTrip: 0.01, ffi: false },
+    scheme: "unix",
+    reason: /none.*Measure it on your machine/,
+  },
   {
     needs: { roundTrip: 0.01, trusted: false },
     scheme: "unix",
@@ -281,4 +285,15 @@ Deno.test({
     });
     assertEquals(report.measured.length, 1, String(report));
   },
+});
+
+Deno.test("docs/choosing.md prints what choose says", async () => {
+  const page = new URL("../docs/choosing.md", import.meta.url);
+  const printed = /^```\n(shm: .*?)\n```$/ms.exec(
+    await Deno.readTextFile(page),
+  );
+  assertEquals(
+    printed?.[1],
+    String(choose({ os: "linux", roundTrip: 0.02 })),
+  );
 });
