@@ -17,7 +17,9 @@ import {
   Kind,
 } from "../delivery/_wire.ts";
 import type { Window } from "../delivery/window.ts";
-import { bytes, FrameError } from "../framing/mod.ts";
+import { connect, listen } from "../address.ts";
+import { reliableListener } from "../delivery/mod.ts";
+import { bytes, channel, FrameError } from "../framing/mod.ts";
 import { HeaderDecoder } from "../framing/_header_decoder.ts";
 import { forAll } from "./_random.ts";
 
@@ -245,4 +247,40 @@ Deno.test("a message whose buffer was transferred takes those after it along, as
     );
   }
   assertEquals(incoming.tryReceive(), undefined);
+});
+
+Deno.test("docs/delivery.md shows a session as a server takes it", async () => {
+  const page = new URL("../docs/delivery.md", import.meta.url);
+  const [, block] = /^```wire\n(.*?)^```/ms.exec(
+    await Deno.readTextFile(page),
+  )!;
+  const steps = [...block.matchAll(/^([<>]) (\w+) ([0-9a-f]+)$/gm)];
+  assertEquals(steps.length, 7);
+
+  await using server = reliableListener<string>(
+    await listen("tcp:127.0.0.1:0"),
+  );
+  const seen: string[] = [];
+  const serving = server.accept().then(async (session) => {
+    await session.handle((message) => void seen.push(message));
+    await session.close();
+  });
+  await using client = channel<Uint8Array>(await connect(server.address), {
+    codec: bytes,
+    timeout: 10_000,
+  });
+  for (const [, direction, name, hex] of steps) {
+    const frame = Uint8Array.fromHex(hex).subarray(4);
+    if (direction === ">") await client.send(frame);
+    else {
+      const answer = await client.receive();
+      if (name === "welcome") { // but for the session's name and the CRC-32
+        frame.set(answer.subarray(11, 27), 11);
+        frame.set(answer.subarray(-4), frame.length - 4);
+      }
+      assertEquals(answer.toHex(), frame.toHex(), name);
+    }
+  }
+  await serving;
+  assertEquals(seen, ["hi"]);
 });
