@@ -3,12 +3,17 @@
 
 import { assert, assertEquals } from "@std/assert";
 import {
+  Broadcast,
   connect,
   type Connection,
   ConnectionClosedError,
   listen,
   Ring,
+  SeqLock,
   SharedMemory,
+  SharedMutex,
+  SharedQueue,
+  struct,
 } from "../mod.ts";
 import { noShm, uniqueName } from "./_shm.ts";
 import { hasProgram, startPeer, temporaryDirectory } from "./_tools.ts";
@@ -86,6 +91,108 @@ Deno.test({
         status = peer.status.finally(() => peer.kill());
       }, 10_000);
       assertEquals((await status!).code, 0);
+    });
+
+    const size = 64 * 1024;
+    const capacity = 4096;
+    const words = (bytes: Uint8Array) =>
+      new DataView(bytes.buffer, bytes.byteOffset);
+
+    await context.step(
+      "a queue with two producers in Go and one here",
+      async () => {
+        using memory = SharedMemory.create(uniqueName(), { size });
+        const queue = SharedQueue.create(memory, { capacity });
+        using consumer = queue.consumer();
+        using producer = queue.producer();
+        const count = 10_000;
+        await using first = startPeer(program, [
+          "queue",
+          memory.name!,
+          `${count}`,
+        ]);
+        await using second = startPeer(program, [
+          "queue",
+          memory.name!,
+          `${count}`,
+        ]);
+        const writing = (async () => {
+          for (let n = 0; n < count; n++) {
+            const record = new Uint8Array(8 + n % 1000);
+            words(record).setUint32(0, 64, true); // where Go has its slot
+            words(record).setUint32(4, n, true);
+            await producer.write(record);
+          }
+        })();
+        const next = new Map<number, number>();
+        for (let n = 0; n < 3 * count; n++) {
+          const record = words((await consumer.read({ timeout: 10_000 }))!);
+          const from = record.getUint32(0, true);
+          assertEquals(record.getUint32(4, true), next.get(from) ?? 0);
+          next.set(from, (next.get(from) ?? 0) + 1);
+        }
+        await writing;
+        assertEquals([...next.values()], [count, count, count]);
+        assertEquals(consumer.lost, 0);
+        assertEquals((await first.status).code, 0);
+        assertEquals((await second.status).code, 0);
+      },
+    );
+
+    await context.step("a receiver of broadcasts", async () => {
+      using memory = SharedMemory.create(uniqueName(), { size });
+      using sender = Broadcast.create(memory, { capacity }).sender();
+      const count = 20_000;
+      await using peer = startPeer(program, [
+        "broadcast",
+        memory.name!,
+        `${count}`,
+      ]);
+      assertEquals(await peer.line(), "ready");
+      for (let n = 0; n < count; n++) {
+        const record = new Uint8Array(4 + n % 60);
+        words(record).setUint32(0, n, true);
+        sender.send(record);
+        if (n % 20 === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+      assert(Number(await peer.line()) > 0);
+      assertEquals((await peer.status).code, 0);
+    });
+
+    await context.step("a mutex that both take", async () => {
+      using memory = SharedMemory.create(uniqueName(), { size });
+      const mutex = SharedMutex.create(memory);
+      const counter = words(memory.bytes.subarray(64));
+      await using peer = startPeer(program, ["mutex", memory.name!, "20000"]);
+      let running = true;
+      const status = peer.status.finally(() => running = false);
+      let added = 0;
+      while (running || added === 0) {
+        using _guard = await mutex.lock({ timeout: 10_000 });
+        counter.setUint32(0, counter.getUint32(0, true) + 1, true);
+        added++;
+      }
+      assertEquals((await status).code, 0);
+      assertEquals(counter.getUint32(0, true), 20_000 + added);
+    });
+
+    await context.step("a struct that Go writes", async () => {
+      using memory = SharedMemory.create(uniqueName(), { size });
+      const both = SeqLock.create(memory, struct({ a: "u32", b: "u32" }));
+      await using peer = startPeer(program, [
+        "seqlock",
+        memory.name!,
+        "100000",
+      ]);
+      let a = 0;
+      while (a < 100_000) {
+        const seen = both.read();
+        assertEquals(seen.b, 2 * seen.a);
+        assert(seen.a >= a);
+        a = seen.a;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      assertEquals((await peer.status).code, 0);
     });
 
     await context.step("a client of a shm: listener", async () => {

@@ -4,6 +4,10 @@
 //	shm_peer ring NAME COUNT  echoes COUNT records between two rings of a segment
 //	shm_peer connect PATH     echoes the bytes of a shm: connection to PATH
 //	shm_peer listen PATH      the same for a client that connects to PATH
+//	shm_peer queue NAME COUNT      writes COUNT records to the queue of a segment
+//	shm_peer broadcast NAME COUNT  receives until COUNT records came or were lost
+//	shm_peer mutex NAME COUNT      adds 1 to the u32 at 64, with the mutex at 0
+//	shm_peer seqlock NAME COUNT    writes { u32 a = n, b = 2 * n } so often
 package main
 
 import (
@@ -238,6 +242,131 @@ func echoRecords(name string, count int) {
 	to.release(producerSide)
 }
 
+// --- The other structures, at the start of a segment's data ---
+
+func openNamed(name string, magic uint32) memory {
+	file, err := os.OpenFile("/dev/shm/"+name, os.O_RDWR, 0)
+	check(err)
+	data := openSegment(int(file.Fd()))
+	checked(atomic.LoadUint32(data.u32(4)) == 1 && *data.u32(0) == magic, "another structure")
+	return data
+}
+
+func identity() uint64 { return uint64(os.Getpid()) | startTime()<<32 }
+
+func lock(m memory, at uint32, own uint64) {
+	for !atomic.CompareAndSwapUint64(m.u64(at), 0, own) {
+		runtime.Gosched()
+	}
+}
+
+func pair(word int32, second uint32) uint64 { return uint64(uint32(word)) | uint64(second)<<32 }
+
+// fillQueue writes records of the slot and a number, of 8 to 57 bytes.
+func fillQueue(name string, count int) {
+	const headAt, queueTail, slots, queueHeader = 128, 256, 384, 896
+	m := openNamed(name, 0x504d4c53)
+	size := *m.u32(8)
+	data := m[queueHeader : queueHeader+size]
+	slot := uint32(0)
+	for !atomic.CompareAndSwapUint64(m.u64(slots+8*slot), 0, identity()) {
+		slot++
+		checked(slot < 64, "no slot is free")
+	}
+	for n := 0; n < count; {
+		payload := memory(make([]byte, 8+n%50))
+		*payload.u32(0), *payload.u32(4) = slot, uint32(n)
+		length := uint32(len(payload)) + 8
+		need := (length + 7) &^ 7
+		head := atomic.LoadUint64(m.u64(headAt))
+		position, last := uint32(head), uint32(head>>32)&0xffffff*8
+		var skip uint32
+		if rest := size - position&(size-1); rest < need {
+			skip = rest
+		}
+		if position-atomic.LoadUint32(m.u32(queueTail))+skip+need > size {
+			runtime.Gosched()
+			continue
+		}
+		if last > 0 {
+			start := position - last
+			atomic.CompareAndSwapUint64(data.u64(start&(size-1)), pair(0, start), pair(-int32(last), uint32(head>>56)))
+		}
+		next := uint64(position+skip+need) | uint64((skip+need)/8)<<32 | uint64(slot)<<56
+		if !atomic.CompareAndSwapUint64(m.u64(headAt), head, next) {
+			continue
+		}
+		place := (position + skip) & (size - 1)
+		copy(data[place+8:], payload)
+		atomic.StoreUint32(data.u32(place), length)
+		if skip > 0 {
+			atomic.StoreUint32(data.u32(position&(size-1)), 1<<30+skip)
+		}
+		n++
+	}
+	atomic.StoreUint64(m.u64(slots+8*slot), 0)
+}
+
+// receive takes records whose first word is their number.
+func receive(name string, count int) {
+	const intent, end, latest, header = 128, 132, 136, 256
+	m := openNamed(name, 0x43424c53)
+	size := *m.u32(8)
+	data := m[header : header+size]
+	position := atomic.LoadUint32(m.u32(end))
+	fmt.Println("ready")
+	received := 0
+	for next := 0; next < count; {
+		if position == atomic.LoadUint32(m.u32(end)) {
+			runtime.Gosched()
+			continue
+		}
+		at := position & (size - 1)
+		word, number := int32(atomic.LoadUint32(data.u32(at))), *data.u32(at + 4)
+		valid := word >= 12 && at+uint32(word) <= size
+		var content uint32
+		if valid {
+			content = *data.u32(at + 8)
+		}
+		if atomic.LoadUint32(m.u32(intent))-position > size { // it may be torn
+			position = atomic.LoadUint32(m.u32(latest))
+			continue
+		}
+		if word < 0 {
+			position += uint32(-word)
+			continue
+		}
+		checked(valid && content == number && int(number) >= next, "a record that can't be right")
+		next = int(number) + 1
+		received++
+		position += (uint32(word) + 7) &^ 7
+	}
+	fmt.Println(received)
+}
+
+func count(name string, times int) {
+	m := openNamed(name, 0x584d4c53)
+	own := identity()
+	for ; times > 0; times-- {
+		lock(m, 16, own)
+		*m.u32(64)++
+		checked(atomic.CompareAndSwapUint64(m.u64(16), own, 0), "another one has the lock")
+	}
+}
+
+func writeStructs(name string, times int) {
+	m := openNamed(name, 0x51534c53)
+	own := identity()
+	for n := uint32(1); n <= uint32(times); n++ {
+		lock(m, 16, own)
+		sequence := atomic.AddUint32(m.u32(12), 1)
+		atomic.StoreUint32(m.u32(32), n)
+		atomic.StoreUint32(m.u32(36), 2*n)
+		atomic.StoreUint32(m.u32(12), sequence+1)
+		checked(atomic.CompareAndSwapUint64(m.u64(16), own, 0), "another one has the lock")
+	}
+}
+
 // --- Connections ---
 
 type stream struct {
@@ -366,14 +495,18 @@ func listenAt(path string) {
 }
 
 func main() {
-	switch os.Args[1] {
-	case "ring":
-		count, err := strconv.Atoi(os.Args[3])
-		check(err)
-		echoRecords(os.Args[2], count)
+	mode, place := os.Args[1], os.Args[2]
+	withCount := map[string]func(string, int){
+		"ring": echoRecords, "queue": fillQueue, "broadcast": receive, "mutex": count, "seqlock": writeStructs,
+	}
+	switch mode {
 	case "connect":
-		connectTo(os.Args[2])
+		connectTo(place)
 	case "listen":
-		listenAt(os.Args[2])
+		listenAt(place)
+	default:
+		times, err := strconv.Atoi(os.Args[3])
+		check(err)
+		withCount[mode](place, times)
 	}
 }
