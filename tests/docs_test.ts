@@ -3,6 +3,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import config from "../deno.json" with { type: "json" };
+import { startPeer, temporaryDirectory } from "./_tools.ts";
 
 const root = new URL("..", import.meta.url);
 const read = (path: string) => Deno.readTextFileSync(new URL(path, root));
@@ -152,4 +153,41 @@ Deno.test("docs: the tasks that pages name are in deno.json", () => {
       .map((task) => `${page} names the task ${task}`)
   );
   assertEquals(missing, []);
+});
+
+Deno.test({
+  name: "docs: the two programs of docs/README.md greet each other",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await using directory = await temporaryDirectory();
+    const { path } = directory;
+    const blocks = [
+      ...read("docs/README.md").matchAll(
+        /^```ts ignore\n\/\/ ((?:server|client)\.ts).*?\n(.*?)^```$/gms,
+      ),
+    ];
+    assertEquals(blocks.map(([, name]) => name), ["server.ts", "client.ts"]);
+    for (const [, name, code] of blocks) {
+      const url = new URL("mod.ts", root).href;
+      await Deno.writeTextFile(
+        `${path}/${name}`,
+        code.replace('"@sluice/ipc"', `"${url}"`),
+      );
+    }
+    const config = new URL("deno.json", root).pathname;
+    const start = (name: string) =>
+      startPeer(
+        Deno.execPath(),
+        ["run", "-A", "--check", "--quiet", "--config", config, name],
+        { cwd: path },
+      );
+    await using client = start("client.ts");
+    await using server = start("server.ts");
+    assertEquals(await client.line(), "hello world");
+    assertEquals((await client.status).code, 0);
+    server.process.kill("SIGINT");
+    assertEquals((await server.status).code, 0);
+    const left = [...Deno.readDirSync(path)].map(({ name }) => name).sort();
+    assertEquals(left, ["client.ts", "server.ts"]);
+  },
 });
