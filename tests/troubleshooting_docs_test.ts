@@ -207,6 +207,7 @@ Deno.test({
       ofBytes("\0\0\0\x09x", { format }),
       ofBytes("\0\0\0\x09x", { format, partialFrameTimeout: 20 }, false),
       ofBytes("no JSON\n", { format: lines(), codec: json }),
+      withFlags(["--allow-net"], 'connect("unix:/run/a.sock")'),
       withFlags(
         ["--allow-net", "--allow-read", "--allow-write"],
         'connect("shm:/run/a.sock")',
