@@ -40,7 +40,11 @@ export function checkOptions(options: PipelineOptions): CheckedOptions {
     connection: options.connection ?? "auto",
   };
   checkOneOf("stdout", checked.stdout, ["piped", "inherit", "null"]);
-  checkOneOf("connection", checked.connection, ["auto", "streams"]);
+  checkOneOf("connection", checked.connection, [
+    "auto",
+    "descriptors",
+    "streams",
+  ]);
   if (checked.maxOutput !== Infinity) {
     checkInteger("maxOutput", checked.maxOutput, 0);
   }

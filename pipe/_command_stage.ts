@@ -1,18 +1,14 @@
 // A command as a stage: what comes before it becomes its stdin, its stdout what
 // goes on.
 
-import {
-  closeDescriptor,
-  createPipe,
-  type PipeEnds,
-  setChildPipeCapacity,
-  setPipeCapacity,
-} from "../_libc/pipe.ts";
+import { setChildPipeCapacity } from "../_libc/pipe.ts";
 import { ChildOutput } from "./_child_output.ts";
 import { mergingCommand, startCommand, type Stdio } from "./_command.ts";
 import { failedInput, heldOutput, tooMuch } from "./_failures.ts";
 import type { Host } from "./_host.ts";
+import type { KernelPipe } from "./_kernel_pipe.ts";
 import { type Link, stderrOf, stdinOf } from "./_links.ts";
+import { openPipe } from "./_open_pipe.ts";
 import { pump } from "./_pump.ts";
 import { mergeSources, type Source } from "./_source.ts";
 import type { StageRun } from "./_stage_run.ts";
@@ -33,7 +29,7 @@ interface Started {
   child: Deno.ChildProcess;
   stdout: Stdio;
   /** The pipe to the next command, of which the reading end is left. */
-  pipe: PipeEnds | undefined;
+  pipe: KernelPipe | undefined;
   /** Whether stderr comes here as well, to be merged with stdout. */
   mergesHere: boolean;
 }
@@ -63,28 +59,44 @@ export function startCommandStage(
   try {
     setCapacity(started, link, host);
   } catch (error) {
-    if (next.from === "descriptor") closeDescriptor(next.fd);
+    if (next.from === "pipe") drop(next.pipe);
     if (next.from === "source") next.source.cancel();
     throw error;
   }
   return next;
 }
 
+/** Where nobody is going to read it. */
+function drop(pipe: KernelPipe): void {
+  pipe.closeRead();
+  pipe.release();
+}
+
+/** The pipe to the command that comes next, where the kernel connects them. */
+function pipeToNext(
+  { stage, next }: CommandPlace,
+  host: Host,
+): KernelPipe | undefined {
+  if (host.connection !== "descriptors" || next !== "command") return undefined;
+  return openPipe(
+    host.options.pipeCapacity,
+    (task) => stage.tasks.push(task),
+  );
+}
+
 function start(
   { options }: CheckedStage & { kind: "command" },
   mode: StderrMode,
   link: Link,
-  { stage, next }: CommandPlace,
-  { options: common, connection }: Host,
+  place: CommandPlace,
+  host: Host,
 ): Started {
-  let pipe: PipeEnds | undefined;
+  const { stage, next } = place;
+  const { options: common } = host;
+  let pipe: KernelPipe | undefined;
+  let started = false;
   try {
-    if (connection === "descriptors" && next === "command") {
-      pipe = createPipe("Cannot connect the stages of a pipeline");
-      if (common.pipeCapacity !== undefined) {
-        setPipeCapacity(pipe.write, common.pipeCapacity);
-      }
-    }
+    pipe = pipeToNext(place, host);
     const stdout = pipe?.write ?? (next ? "piped" : common.stdout);
     const merging = mode === "merge" && stdout === "piped"
       ? mergingCommand(options.command)
@@ -102,13 +114,15 @@ function start(
       group: stage.options.group,
     });
     const mergesHere = mode === "merge" && stdout === "piped" && !merging;
+    started = true;
     return { child, stdout, pipe, mergesHere };
-  } catch (error) {
-    if (pipe) closeDescriptor(pipe.read);
-    throw error;
   } finally {
-    if (pipe) closeDescriptor(pipe.write);
-    if (link.from === "descriptor") closeDescriptor(link.fd);
+    pipe?.closeWrite();
+    if (!started && pipe) drop(pipe);
+    if (link.from === "pipe") {
+      link.pipe.closeRead();
+      if (!started) link.pipe.release();
+    }
   }
 }
 
@@ -119,8 +133,9 @@ function takeInput(
   stage: StageRun,
   host: Host,
 ): void {
-  if (link.from === "descriptor") {
-    watchWriter(link.writer, { pid: child.pid, stage }, host);
+  if (link.from === "pipe") {
+    stage.ended.then(() => link.pipe.release());
+    watchWriter(link, { pid: child.pid, stage }, host);
   } else if (link.from === "piped") {
     host.input = userInput(child.stdin, stage, () => host.readAhead());
   } else if (link.from === "source") {
@@ -141,7 +156,7 @@ function giveOutput(
   host: Host,
 ): Link {
   const { options } = host;
-  if (pipe) return { from: "descriptor", fd: pipe.read, writer: stage };
+  if (pipe) return { from: "pipe", pipe, writer: stage };
   if (stdout !== "piped") return { from: "null" };
   const output = stage.output = new ChildOutput(child.stdout, {
     capacity: options.pipeCapacity,

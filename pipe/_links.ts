@@ -7,6 +7,7 @@ import {
   setPipeCapacity,
 } from "../_libc/pipe.ts";
 import type { Stdio } from "./_command.ts";
+import type { KernelPipe } from "./_kernel_pipe.ts";
 import type { Source } from "./_source.ts";
 import type { StageRun } from "./_stage_run.ts";
 import type { StderrMode } from "./options.ts";
@@ -14,12 +15,12 @@ import type { StderrMode } from "./options.ts";
 /** How what comes before a stage hands over its bytes. */
 export type Link =
   | { from: "null" | "inherit" | "piped" }
-  | { from: "descriptor"; fd: number; writer: StageRun }
+  | { from: "pipe"; pipe: KernelPipe; writer: StageRun }
   | { from: "source"; source: Source; input: boolean };
 
 /** What a command has as its stdin after `link`. */
 export function stdinOf(link: Link): Stdio {
-  if (link.from === "descriptor") return link.fd;
+  if (link.from === "pipe") return link.pipe.read;
   return link.from === "source" ? "piped" : link.from;
 }
 
@@ -28,12 +29,6 @@ export function stderrOf(mode: StderrMode, stdout: Stdio): Stdio {
   if (mode === "inherit" || mode === "null") return mode;
   if (mode !== "merge") return "piped";
   return stdout === "inherit" ? 1 : stdout;
-}
-
-/** `Deno.Command` takes descriptors since 2.9, as `node:child_process` needs. */
-export function passesDescriptors(): boolean {
-  const [major, minor] = Deno.version.deno.split(".").map(Number);
-  return (major > 2 || (major === 2 && minor >= 9)) && hasPipes();
 }
 
 /** Throws where the capacity can't be had, whatever becomes of a child. */

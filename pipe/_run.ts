@@ -8,7 +8,8 @@ import { startCommandStage } from "./_command_stage.ts";
 import { failedOutput, type Failure, tooLong, tooMuch } from "./_failures.ts";
 import { startFunctionStage } from "./_function_stage.ts";
 import type { Host } from "./_host.ts";
-import { checkCapacity, type Link, passesDescriptors } from "./_links.ts";
+import { checkDescriptors, passesDescriptors } from "./_open_pipe.ts";
+import { checkCapacity, type Link } from "./_links.ts";
 import { passOn } from "./_own_output.ts";
 import { type Source, sourceOf } from "./_source.ts";
 import { StageRun } from "./_stage_run.ts";
@@ -56,8 +57,11 @@ export class Run implements Host {
   constructor(plan: readonly CheckedStage[], options: CheckedOptions) {
     this.#plan = plan;
     this.options = options;
-    const usable = options.connection === "auto" && passesDescriptors();
-    this.connection = usable ? "descriptors" : "streams";
+    const { connection } = options;
+    const joins = connection === "auto"
+      ? passesDescriptors()
+      : connection === "descriptors";
+    this.connection = joins ? "descriptors" : "streams";
     const inherits = isPlace(options.stdin) && options.stdin.from === "inherit";
     this.stages = plan.map((stage) => {
       const own = stage.kind === "command" ? stage.options : options;
@@ -85,6 +89,9 @@ export class Run implements Host {
     try {
       if (options.pipeCapacity !== undefined) {
         checkCapacity(options.pipeCapacity);
+      }
+      if (options.connection === "descriptors" && this.#hasNeighbours()) {
+        checkDescriptors();
       }
       link = this.#openInput();
       for (; index < this.#plan.length; index++) {
@@ -115,6 +122,13 @@ export class Run implements Host {
         this.fail(tooLong(running ?? this.#last, timeout));
       });
     }
+  }
+
+  /** Whether a command comes right after another. */
+  #hasNeighbours(): boolean {
+    return this.#plan.some(({ kind }, index) =>
+      kind === "command" && this.#plan[index + 1]?.kind === "command"
+    );
   }
 
   /** What the first stage reads. */
@@ -255,7 +269,7 @@ export class Run implements Host {
     }
     await Promise.all(running.map(({ ended }) => ended));
     await this.output?.done;
-    await Promise.all(running.flatMap(({ tasks }) => tasks));
+    await Promise.all(this.stages.flatMap(({ tasks }) => tasks));
     for (const timer of this.#timers) clearTimeout(timer);
     clearTimeout(this.#killTimer);
     this.options.signal?.removeEventListener("abort", this.#onAbort);

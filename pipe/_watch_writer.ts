@@ -1,14 +1,14 @@
 // Between commands that share a kernel pipe, no read of this program shows that
 // the pipe is silent: it has to be looked at.
 
-import { childStdinState } from "../_libc/pipe.ts";
 import { heldOutput } from "./_failures.ts";
 import type { Host } from "./_host.ts";
+import type { Link } from "./_links.ts";
 import type { StageRun } from "./_stage_run.ts";
 
 /** Finds out whether a process that `writer` left keeps the reader waiting. */
 export function watchWriter(
-  writer: StageRun,
+  { pipe, writer }: Link & { from: "pipe" },
   reader: { pid: number; stage: StageRun },
   host: Host,
 ): void {
@@ -16,7 +16,7 @@ export function watchWriter(
   if (!(drainTimeout < 2 ** 31)) return;
   const look = () => {
     if (reader.stage.end !== undefined || host.ending) return;
-    const state = childStdinState(reader.pid);
+    const state = pipe.look(reader.pid);
     if (state === "busy") host.later(drainTimeout, look);
     if (state !== "silent") return;
     writer.signal("SIGKILL"); // the group outlives its leader
