@@ -12,8 +12,18 @@ export const hasFfi =
 
 export type Mode = NonNullable<PipelineOptions["connection"]>;
 
-/** Kernel pipes where they are allowed, and streams. */
-export const modes: readonly Mode[] = hasFfi ? ["auto", "streams"] : ["auto"];
+/** Kernel pipes and streams; without FFI the kernel's have to be asked for. */
+export const modes: readonly Mode[] = hasFfi
+  ? ["auto", "streams"]
+  : Deno.build.os === "linux"
+  ? ["descriptors", "auto"]
+  : ["auto"];
+
+/** How a pipeline of that mode has to be connected. */
+export const connectionOf = (mode: Mode) =>
+  mode === "descriptors" || (hasFfi && mode === "auto")
+    ? "descriptors"
+    : "streams";
 
 /** A pipeline whose test can't hang. */
 export function build(mode: Mode, ...stages: Stage[]) {
@@ -27,9 +37,8 @@ export function testModes(
   ignore = false,
 ): void {
   for (const mode of modes) {
-    const connection = hasFfi && mode === "auto" ? "descriptors" : "streams";
     Deno.test({
-      name: `${name} (${connection})`,
+      name: `${name} (${connectionOf(mode)})`,
       ignore: noPosix || ignore,
       fn: () => fn(mode),
     });

@@ -17,6 +17,7 @@ import { countDescriptors, temporaryDirectory } from "./_tools.ts";
 import {
   build,
   children,
+  connectionOf,
   hasFfi,
   isAlive,
   testModes,
@@ -50,10 +51,7 @@ testModes("pipeline connects three commands", async (mode) => {
 
 testModes("pipeline says how it is connected", async (mode) => {
   await using running = build(mode, ["true"], ["true"]).start();
-  assertEquals(
-    running.connection,
-    mode === "auto" && hasFfi ? "descriptors" : "streams",
-  );
+  assertEquals(running.connection, connectionOf(mode));
   await running.result;
 });
 
@@ -246,7 +244,7 @@ testModes("pipeline keeps, merges or drops stderr, by stage", async (mode) => {
   const command = ["sh", "-c", "echo a; echo b >&2; echo c"];
   const merged = { command, stderr: "merge" } as const;
   assertEquals(await build(mode, merged).text(), "a\nb\nc\n");
-  if (mode === "auto" && hasFfi) {
+  if (connectionOf(mode) === "descriptors") {
     assertEquals(await build(mode, merged, ["cat"]).text(), "a\nb\nc\n");
   }
   const kept = await build(mode, command, ["cat"]).output();

@@ -504,7 +504,11 @@ Deno.test({
   name: "everything runs without --allow-ffi as well",
   ignore: ignore || !hasFfi,
   async fn() {
-    const files = ["pipe_pipeline_test.ts", "pipe_process_test.ts"]
+    const files = [
+      "pipe_pipeline_test.ts",
+      "pipe_process_test.ts",
+      "pipe_reopened_test.ts",
+    ]
       .map((file) => new URL(file, import.meta.url).pathname);
     const result = await spawn([
       ...[Deno.execPath(), "test", "--no-check", "--no-prompt"],
