@@ -4,8 +4,20 @@
 // way.
 //
 //   deno run -A bench/pipe_pipelines.ts [rounds]
+//
+// and without FFI, where the kernel connects only whom it is asked to connect:
+//
+//   deno run --allow-all --deny-ffi bench/pipe_pipelines.ts [rounds]
 
 import { pipeline } from "../pipe/mod.ts";
+
+const hasFfi = Deno.permissions.querySync({ name: "ffi" }).state === "granted";
+const joined = { connection: hasFfi ? "auto" : "descriptors" } as const;
+const PIPELINE = hasFfi ? "pipeline" : 'pipeline, "descriptors"';
+
+const streams = { connection: "streams" } as const;
+
+if (Deno.args[0] === "first") await measureFirst(Deno.args[1]);
 
 const rounds = Number(Deno.args[0] ?? 7);
 const directory = await Deno.makeTempDir();
@@ -49,30 +61,72 @@ async function pipeTo(size: string): Promise<string> {
   return new TextDecoder().decode(stdout);
 }
 
+/** What the first pipeline of a program takes, and the tenth: in a program. */
+async function measureFirst(connection: string): Promise<never> {
+  const short = pipeline(["true"], ["true"], ["true"])
+    .with(connection === "streams" ? streams : joined);
+  const times: number[] = [];
+  for (let run = 0; run < 10; run++) {
+    const start = performance.now();
+    await short.text();
+    times.push(performance.now() - start);
+  }
+  console.log(times[0], times[9]);
+  Deno.exit();
+}
+
+async function showFirst(): Promise<void> {
+  console.log("true | true | true: the first of a program, and the tenth");
+  const ways = { [PIPELINE]: "joined", "pipeline, streams": "streams" };
+  const times: Record<string, number[][]> = {};
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, connection] of Object.entries(ways)) {
+      const { stdout } = await new Deno.Command(Deno.execPath(), {
+        args: [
+          ...["run", "--allow-all", ...(hasFfi ? [] : ["--deny-ffi"])],
+          ...[import.meta.filename!, "first", connection],
+        ],
+      }).output();
+      const figures = new TextDecoder().decode(stdout).split(" ").map(Number);
+      (times[name] ??= []).push(figures);
+    }
+  }
+  for (const [name, values] of Object.entries(times)) {
+    const [first, tenth] = [0, 1].map((index) =>
+      values.map((value) => value[index]).sort((a, b) => a - b)[
+        values.length >> 1
+      ].toFixed(1).padStart(6)
+    );
+    console.log(`  ${name.padEnd(36)} ${first} ms   tenth ${tenth} ms`);
+  }
+}
+
 const zeros = (size: string) =>
-  pipeline(["head", "-c", size, "/dev/zero"], ["wc", "-c"]);
+  pipeline(["head", "-c", size, "/dev/zero"], ["wc", "-c"]).with(joined);
 const text = pipeline(
   ["cat", log],
   ["grep", " 500 "],
   ["wc", "-l"],
-);
+).with(joined);
 const sorting = pipeline(
   ["grep", " 500 ", log],
   ["cut", "-d", " ", "-f", "3"],
   ["sort"],
-).with({ env: { LC_ALL: "C" }, maxOutput: 64 << 20 });
-const streams = { connection: "streams" } as const;
+).with({ ...joined, env: { LC_ALL: "C" }, maxOutput: 64 << 20 });
+const trues = pipeline(["true"], ["true"], ["true"]).with(joined);
 const large = { pipeCapacity: 1 << 20 };
 
 const measurements: Record<string, Record<string, () => Promise<string>>> = {
   "head -c 2G /dev/zero | wc -c": {
     "sh -c": () => sh("head -c 2G /dev/zero | wc -c"),
-    "pipeline": () => zeros("2G").text(),
+    [PIPELINE]: () => zeros("2G").text(),
     "pipeline, pipeCapacity 1 MiB": () => zeros("2G").with(large).text(),
+    "pipeline, streams": () => zeros("2G").with(streams).text(),
+    "child.stdout.pipeTo(child.stdin)": () => pipeTo("2G"),
   },
   "cat log | grep ' 500 ' | wc -l": {
     "sh -c": () => sh(`cat ${log} | grep ' 500 ' | wc -l`),
-    "pipeline": () => text.text(),
+    [PIPELINE]: () => text.text(),
     "pipeline, pipeCapacity 1 MiB": () => text.with(large).text(),
     "pipeline, streams": () => text.with(streams).text(),
   },
@@ -80,23 +134,21 @@ const measurements: Record<string, Record<string, () => Promise<string>>> = {
     "sh -c": () =>
       sh(`LC_ALL=C; export LC_ALL
         grep ' 500 ' ${log} | cut -d ' ' -f 3 | sort`),
-    "pipeline": () => sorting.text(),
+    [PIPELINE]: () => sorting.text(),
     "pipeline, pipeCapacity 1 MiB": () => sorting.with(large).text(),
   },
   "true | true | true: the start alone": {
     "sh -c": () => sh("true | true | true"),
-    "pipeline": () => pipeline(["true"], ["true"], ["true"]).text(),
-    "pipeline, group: false": () =>
-      pipeline(["true"], ["true"], ["true"]).with({ group: false }).text(),
-    "pipeline, streams": () =>
-      pipeline(["true"], ["true"], ["true"]).with(streams).text(),
+    [PIPELINE]: () => trues.text(),
+    "pipeline, group: false": () => trues.with({ group: false }).text(),
+    "pipeline, streams": () => trues.with(streams).text(),
   },
   "512 MiB through this program, or past it": {
     "child.stdout.pipeTo(child.stdin)": () => pipeTo("512M"),
     "pipeline, streams": () => zeros("512M").with(streams).text(),
     // The least that a process between two others can cost: `cat` only copies.
     "sh -c, with cat between": () => sh("head -c 512M /dev/zero | cat | wc -c"),
-    "pipeline": () => zeros("512M").text(),
+    [PIPELINE]: () => zeros("512M").text(),
   },
 };
 
@@ -105,6 +157,7 @@ for (const [title, ways] of Object.entries(measurements)) {
   const results = new Set<string>();
   for (let round = 0; round <= rounds; round++) {
     for (const [name, run] of Object.entries(ways)) {
+      if (!hasFfi && name.includes("pipeCapacity")) continue;
       const start = performance.now();
       results.add((await run()).trim());
       if (round > 0) (times[name] ??= []).push(performance.now() - start);
@@ -124,4 +177,5 @@ for (const [title, ways] of Object.entries(measurements)) {
     console.log(`  ${name.padEnd(36)} ${median}   fastest ${fastest}`);
   }
 }
+await showFirst();
 await Deno.remove(directory, { recursive: true });
