@@ -178,11 +178,11 @@ export interface PipelineOptions extends CommandOptions {
    */
   group?: boolean;
   /**
-   * How neighbouring commands are connected, with the same results:
+   * How neighbouring commands are connected:
    *
    * - `"auto"`: by kernel pipes on Linux with `--allow-ffi`, elsewhere by streams.
    * - `"descriptors"`: by kernel pipes, or not at all. Without `--allow-ffi` it
-   *   costs some 25 ms once in a program and 1 ms a pipe, and saves 0.4 ms with
+   *   costs some 25 ms once in a program and 1 ms a pipe, and saves 0.3 ms with
    *   each MB. It is for Linux, and then requires `--allow-run=true` (the
    *   program of that name), `--allow-read=/proc/self/fd` and
    *   `--allow-write=/proc/self/fd`. Where one is missing the result rejects with

@@ -190,7 +190,8 @@ function startRunning(
  *
  * With `--allow-ffi` on Linux, neighbouring commands are connected by kernel
  * pipes and no byte passes through this program; elsewhere through streams, with
- * the same results. Functions and `TransformStream`s may stand between commands.
+ * the same results, unless the option `connection` asks for kernel pipes.
+ * Functions and `TransformStream`s may stand between commands.
  *
  * Any failing stage fails the whole, except one that ended by `SIGPIPE` (or, by
  * way of a shell, with code 141) since its reader had finished.
