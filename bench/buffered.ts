@@ -5,7 +5,9 @@
 // write a line) and gives the median: from the first line to the exit of `cat`.
 // Every case runs once per round; the table shows medians of the rounds.
 
-const here = (path: string) => new URL(path, import.meta.url).pathname;
+import { fileURLToPath } from "node:url";
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
 const LINES = "100000";

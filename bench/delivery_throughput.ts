@@ -5,9 +5,11 @@
 //
 //   deno run -A bench/delivery_throughput.ts [rounds] [a word of the title]
 
+import { fileURLToPath } from "node:url";
+
 const rounds = Number(Deno.args[0] ?? 5);
 const chosen = Deno.args[1] ?? "";
-const peer = new URL("peers/delivery_peer.ts", import.meta.url).pathname;
+const peer = fileURLToPath(new URL("peers/delivery_peer.ts", import.meta.url));
 const directory = await Deno.makeTempDir();
 
 /** Runs both ends and returns the operations per second. */

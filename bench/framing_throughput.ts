@@ -6,9 +6,13 @@
 //
 //   deno run -A bench/framing_throughput.ts [rounds]
 
+import { fileURLToPath } from "node:url";
+
 const rounds = Number(Deno.args[0] ?? 5);
-const peer = new URL("peers/framing_peer.ts", import.meta.url).pathname;
-const rustSource = new URL("peers/framing_peer.rs", import.meta.url).pathname;
+const peer = fileURLToPath(new URL("peers/framing_peer.ts", import.meta.url));
+const rustSource = fileURLToPath(
+  new URL("peers/framing_peer.rs", import.meta.url),
+);
 
 interface Way {
   name: string;
@@ -23,8 +27,9 @@ function deno(way: string): Way["command"] {
   ];
 }
 
-const roundTripPeer =
-  new URL("peers/round_trip_peer.ts", import.meta.url).pathname;
+const roundTripPeer = fileURLToPath(
+  new URL("peers/round_trip_peer.ts", import.meta.url),
+);
 const directory = await Deno.makeTempDir();
 const TITLES: Record<string, string> = {
   bare: "conn.read and conn.write",

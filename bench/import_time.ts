@@ -3,6 +3,7 @@
 //
 //   deno run -A bench/import_time.ts [rounds]
 
+import { fileURLToPath } from "node:url";
 import { packageCopy } from "../tasks/_package_copy.ts";
 
 const rounds = Number(Deno.args[0] ?? 41);
@@ -45,7 +46,7 @@ function median(values: number[]): number {
 }
 
 try {
-  const checkout = root.pathname.slice(0, -1);
+  const checkout = fileURLToPath(root).slice(0, -1);
   const programs = [await write("an empty program", { home: checkout })];
   for (const name of modules) {
     programs.push(

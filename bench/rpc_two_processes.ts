@@ -6,6 +6,7 @@
 //
 //   taskset -c 0 deno run -A bench/rpc_two_processes.ts
 
+import { fileURLToPath } from "node:url";
 import { bytes, type Channel, channel } from "../framing/mod.ts";
 import { client } from "../rpc/mod.ts";
 import { connectShm } from "../shm/mod.ts";
@@ -28,7 +29,7 @@ async function startServer(kind: string, path: string) {
       Deno.execPath(),
       "run",
       "-A",
-      new URL("_rpc_peer.ts", import.meta.url).pathname,
+      fileURLToPath(new URL("_rpc_peer.ts", import.meta.url)),
       kind,
       path,
     ],

@@ -96,7 +96,7 @@ async function run(
   way: string,
   path: string,
 ): Promise<{ cpu: number; wall: number }> {
-  const script = new URL(import.meta.url).pathname;
+  const script = import.meta.filename!;
   const start = (core: number, ...args: string[]) =>
     new Deno.Command("taskset", {
       args: [

@@ -4,9 +4,10 @@
 // Every case runs once per round, so that all of them see the same noise; the
 // table shows medians, and each Rust figure divided by ours.
 
+import { fileURLToPath } from "node:url";
 import { Ring, SharedMemory } from "../shm/mod.ts";
 
-const here = (path: string) => new URL(path, import.meta.url).pathname;
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
 interface Case {

@@ -4,8 +4,10 @@
 //
 //   deno run -A bench/shm_channel.ts [rounds]
 
+import { fileURLToPath } from "node:url";
+
 const rounds = Number(Deno.args[0] ?? 5);
-const peer = new URL("peers/shm_channel.ts", import.meta.url).pathname;
+const peer = fileURLToPath(new URL("peers/shm_channel.ts", import.meta.url));
 const directory = await Deno.makeTempDir();
 const TRANSPORTS = ["unix", "shm"] as const;
 

@@ -3,10 +3,11 @@
 //
 //   deno run -A bench/shm_queue.ts [rounds]
 
+import { fileURLToPath } from "node:url";
 import { SharedMemory, SharedQueue } from "../shm/mod.ts";
 
 const rounds = Number(Deno.args[0] ?? 5);
-const peer = new URL("peers/shm_queue.ts", import.meta.url).pathname;
+const peer = fileURLToPath(new URL("peers/shm_queue.ts", import.meta.url));
 const TOTAL = 2_000_000;
 const SIZE = 64;
 const CAPACITY = 256 * 1024;

@@ -7,11 +7,15 @@
 //
 //   deno run -A bench/socket_throughput.ts [rounds] [MiB]
 
+import { fileURLToPath } from "node:url";
+
 const rounds = Number(Deno.args[0] ?? 5);
 /** What one turn of sixteen moves; Rust has one turn of all. */
 const mebibytes = Number(Deno.args[1] ?? 1024) / 4;
-const peer = new URL("peers/socket_peer.ts", import.meta.url).pathname;
-const rustSource = new URL("peers/socket_peer.rs", import.meta.url).pathname;
+const peer = fileURLToPath(new URL("peers/socket_peer.ts", import.meta.url));
+const rustSource = fileURLToPath(
+  new URL("peers/socket_peer.rs", import.meta.url),
+);
 
 const WAYS = {
   bare: "conn.read and conn.write",

@@ -1,5 +1,6 @@
 // Where the worker of each transport is to be found.
 
+import { fileURLToPath } from "node:url";
 import type { ConnectOptions, ListenOptions } from "../mod.ts";
 import { hasNats, startNats } from "../tests/_nats.ts";
 
@@ -14,7 +15,7 @@ export interface Place {
 }
 
 /** The command of the worker, as an address that starts it. */
-export const WORKER = new URL("worker.ts", import.meta.url).pathname;
+export const WORKER = fileURLToPath(new URL("worker.ts", import.meta.url));
 
 /**
  * The place for `scheme`: a path in `directory`, unless it needs another form.
@@ -30,7 +31,7 @@ export async function placeOf(
       return undefined;
     case "exec":
       return {
-        address: `exec:${Deno.execPath()} run -A ${WORKER} stdio:`,
+        address: `exec:"${Deno.execPath()}" run -A ${quoted(WORKER)} stdio:`,
         ...plain,
       };
     case "tcp":

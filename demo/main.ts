@@ -2,6 +2,7 @@
 // directory, over each transport there is; the answers are checked against our
 // own. Run: deno task demo [--quick] [directory]
 
+import { fileURLToPath } from "node:url";
 import { connect, type Connection, schemes } from "../mod.ts";
 import { type Answer, answerOf, openChannel } from "./_protocol.ts";
 import { type Place, placeOf } from "./_places.ts";
@@ -11,7 +12,7 @@ import { measureRates, type Rates, row } from "./_rates.ts";
 
 const quick = Deno.args.includes("--quick");
 const directory = Deno.args.find((argument) => argument !== "--quick") ??
-  new URL("..", import.meta.url).pathname;
+  fileURLToPath(new URL("..", import.meta.url));
 
 const { files, skipped } = await readTree(directory);
 const expected = new Map<string, Answer>();

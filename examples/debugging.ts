@@ -10,7 +10,7 @@ import { listenTcp } from "@sluice/ipc/tcp";
 const [port = "0", capture] = Deno.args;
 await using listener = await listenTcp({ port: Number(port) });
 
-const script = new URL("debugging_client.py", import.meta.url).pathname;
+const script = `${import.meta.dirname}/debugging_client.py`;
 const client = new Deno.Command("python3", {
   args: [script, String(listener.port)],
 }).spawn();

@@ -12,7 +12,7 @@ interface Answer {
   error?: string;
 }
 
-const script = new URL("exec_worker.py", import.meta.url).pathname;
+const script = `${import.meta.dirname}/exec_worker.py`;
 await using connection = await connect(`exec:python3 "${script}"`);
 await using worker = channel<Answer, { id: number; values: number[] }>(
   connection,

@@ -19,5 +19,5 @@ await using _server = serve(await listenUnix({ path }), {
   },
 });
 
-const script = new URL("rpc_python.py", import.meta.url).pathname;
+const script = `${import.meta.dirname}/rpc_python.py`;
 await new Deno.Command("python3", { args: [script, path] }).spawn().status;

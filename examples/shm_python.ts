@@ -12,7 +12,7 @@ using memory = SharedMemory.create(name, { size: 2 * offset });
 using requests = Ring.create(memory, { capacity }).writer();
 using answers = Ring.create(memory, { capacity, offset }).reader();
 
-const script = new URL("shm_python.py", import.meta.url).pathname;
+const script = `${import.meta.dirname}/shm_python.py`;
 const python = new Deno.Command("python3", { args: [script, name] }).spawn();
 
 const encoder = new TextEncoder();

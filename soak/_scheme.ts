@@ -30,7 +30,8 @@ export async function soakScheme(options: SoakOptions): Promise<void> {
   const listens = schemes({ listen: true }).includes(scheme);
   if (!listens) {
     // Connecting starts a server, for that connection alone.
-    const command = `${Deno.execPath()} run -A --no-check ${PEER} serve stdio:`;
+    const command =
+      `"${Deno.execPath()}" run -A --no-check "${PEER}" serve stdio:`;
     return await talkOn(options, `${scheme}:${command}`);
   }
   await using steady = await startServer(options.place, "steady");

@@ -1,5 +1,6 @@
 // The other processes of the soak.
 
+import { fileURLToPath } from "node:url";
 import type { Place } from "../demo/_places.ts";
 
 /** A process of the soak; disposing kills it. */
@@ -12,7 +13,7 @@ export interface Child extends AsyncDisposable {
 }
 
 /** The program of all of them. */
-export const PEER: string = new URL("_peer.ts", import.meta.url).pathname;
+export const PEER: string = fileURLToPath(new URL("_peer.ts", import.meta.url));
 
 /** Starts a server of its own at `place`; `name` keeps two apart. */
 export function startServer(place: Place, name: string): Promise<Child> {

@@ -2,6 +2,8 @@
 // program three times as much. The TypeScript sources are published beside them,
 // for types, docs and reading.
 
+import { fileURLToPath } from "node:url";
+
 /** Where the files go, inside the package. */
 const DIRECTORY = "dist";
 
@@ -43,7 +45,7 @@ export async function bundle(path: string): Promise<void> {
       Object.keys(LIBRARIES).map((name) => [name, libraries]),
     ),
   };
-  const bundler = new URL("_bundler.ts", import.meta.url).pathname;
+  const bundler = fileURLToPath(new URL("_bundler.ts", import.meta.url));
   await run(path, [
     ...["run", "-A", "--quiet", "--no-check", "--no-config", "--no-lock"],
     ...[bundler, JSON.stringify(options)],

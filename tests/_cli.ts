@@ -1,9 +1,10 @@
 // Runs the command line as a person does: in a terminal, or in a shell's pipe.
 
+import { fileURLToPath } from "node:url";
 import { assert } from "@std/assert";
 
 /** The script of the command line. */
-export const CLI = new URL("../cli.ts", import.meta.url).pathname;
+export const CLI = fileURLToPath(new URL("../cli.ts", import.meta.url));
 
 /** What a run of the command line gave. */
 export interface Run {

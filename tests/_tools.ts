@@ -1,5 +1,6 @@
 // What many tests need: a folder of their own, peers in processes of their own.
 
+import { fileURLToPath } from "node:url";
 import { assert } from "@std/assert";
 
 /** A fresh directory that goes away with the scope. */
@@ -79,7 +80,7 @@ export function startPeer(
 
 /** Starts a Deno program of `tests/peers/` with every permission. */
 export function startDenoPeer(name: string, ...args: string[]): Peer {
-  const script = new URL(`peers/${name}`, import.meta.url).pathname;
+  const script = fileURLToPath(new URL(`peers/${name}`, import.meta.url));
   return startPeer(Deno.execPath(), ["run", "-A", script, ...args]);
 }
 

@@ -1,5 +1,6 @@
 // Servers that are killed while messages are on their way.
 
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals } from "@std/assert";
 import { reliableChannel } from "../delivery/mod.ts";
 import { connectUnix } from "../socket/mod.ts";
@@ -8,7 +9,9 @@ import { Random } from "./_random.ts";
 import { temporaryDirectory } from "./_tools.ts";
 
 const RESTARTS = 100;
-const script = new URL("peers/reliable_server.ts", import.meta.url).pathname;
+const script = fileURLToPath(
+  new URL("peers/reliable_server.ts", import.meta.url),
+);
 
 /** A server that waits for its turn. */
 function startServer(path: string, journal: string): Deno.ChildProcess {

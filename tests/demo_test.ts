@@ -1,5 +1,6 @@
 // The demo runs as the README says, over every transport that is here.
 
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals } from "@std/assert";
 import { schemes } from "../mod.ts";
 import { temporaryDirectory } from "./_tools.ts";
@@ -9,7 +10,7 @@ Deno.test("demo gets equal answers over every transport", async () => {
   await Deno.mkdir(`${directory.path}/below`);
   await Deno.writeTextFile(`${directory.path}/a.txt`, "one\ntwo\n");
   await Deno.writeFile(`${directory.path}/below/b`, new Uint8Array(100_000));
-  const script = new URL("../demo/main.ts", import.meta.url).pathname;
+  const script = fileURLToPath(new URL("../demo/main.ts", import.meta.url));
   const { code, stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", script, "--quick", directory.path],
     stderr: "inherit",

@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Connection, ConnectionClosedError } from "../duplex.ts";
 import { SharedMemory } from "../shm/mod.ts";
@@ -151,7 +152,9 @@ test("sendDescriptor hands connections to another process", async () => {
 test("sendDescriptor and receiveDescriptor speak with Python", async () => {
   await using directory = await temporaryDirectory();
   const path = `${directory.path}/a.sock`;
-  const script = new URL("peers/descriptor_peer.py", import.meta.url).pathname;
+  const script = fileURLToPath(
+    new URL("peers/descriptor_peer.py", import.meta.url),
+  );
   const names = ["one", "two"].map((name) => `${directory.path}/${name}`);
   for (const name of names) await Deno.writeTextFile(name, name.slice(-3));
   await using listener = await listenUnix({ path });
@@ -184,8 +187,9 @@ test(
   async () => {
     await using directory = await temporaryDirectory();
     const path = `${directory.path}/a.sock`;
-    const script =
-      new URL("peers/descriptor_peer.py", import.meta.url).pathname;
+    const script = fileURLToPath(
+      new URL("peers/descriptor_peer.py", import.meta.url),
+    );
     await using listener = await listenUnix({ path });
     await using _peer = startPeer("python3", [script, "many", path, "200"]);
     await using connection = await listener.accept();

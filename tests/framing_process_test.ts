@@ -1,5 +1,6 @@
 // Channels between two processes.
 
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ConnectionClosedError } from "../duplex.ts";
 import {
@@ -21,7 +22,7 @@ import {
 
 const unix = Deno.build.os !== "windows";
 const python = unix && hasProgram("python3");
-const script = new URL("peers/framing_peer.py", import.meta.url).pathname;
+const script = fileURLToPath(new URL("peers/framing_peer.py", import.meta.url));
 
 function test(name: string, ignore: boolean, fn: () => Promise<void>) {
   Deno.test({ name, ignore, fn });

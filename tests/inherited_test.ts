@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   type Connection,
@@ -28,7 +29,7 @@ const test = (name: string, fn: () => Promise<void>, ignore = false) =>
 const python = !hasProgram("python3");
 
 const peerPath = (name: string) =>
-  new URL(`peers/${name}`, import.meta.url).pathname;
+  fileURLToPath(new URL(`peers/${name}`, import.meta.url));
 const server = () => [
   Deno.execPath(),
   "run",

@@ -1,5 +1,6 @@
 // Connections over a real NATS server: queue groups, deaths, lies, errors.
 
+import { fileURLToPath } from "node:url";
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { connect, listen } from "../mod.ts";
 import { ConnectionClosedError } from "../duplex.ts";
@@ -341,7 +342,7 @@ test("nats: asks another listener where the first one died with the question", a
 test("examples/nats_service.ts runs as it is", async () => {
   const script = new URL("../examples/nats_service.ts", import.meta.url);
   const { code, stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", script.pathname],
+    args: ["run", "-A", fileURLToPath(script)],
     stderr: "inherit",
   }).output();
   const text = new TextDecoder().decode(stdout);

@@ -1,5 +1,6 @@
 // Counters, histogram, and metrics as a real collector receives them.
 
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   channel,
@@ -277,7 +278,9 @@ Deno.test("Deno exports the metrics of a child process to an OTLP collector", as
       return Response.json({});
     },
   );
-  const script = new URL("peers/observe_metrics.ts", import.meta.url).pathname;
+  const script = fileURLToPath(
+    new URL("peers/observe_metrics.ts", import.meta.url),
+  );
   await using peer = startPeer(Deno.execPath(), ["run", "-A", script], {
     env: {
       OTEL_DENO: "true",

@@ -1,6 +1,7 @@
 // The table "Permissions" of docs/README.md, row by row: with exactly these flags
 // it works, and without each of them it fails and says which one is missing.
 
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { listen } from "../mod.ts";
 import { certificates } from "./_certificates.ts";
@@ -216,7 +217,7 @@ async function run(flags: string[], script: string, place: Place) {
     // deno-fmt-ignore
     args: [
       "run", "--quiet", "--no-prompt", "--no-check",
-      "--config", new URL("deno.json", root).pathname,
+      "--config", fileURLToPath(new URL("deno.json", root)),
       ...flags, script, JSON.stringify(place),
     ],
     env: { NO_COLOR: "1" },

@@ -1,8 +1,9 @@
+import { fileURLToPath } from "node:url";
 import { connectExec } from "../pipe/mod.ts";
 import { listenUnix } from "../socket/mod.ts";
 import { conformance } from "./_conformance.ts";
 
-const relay = new URL("peers/stdio_relay.ts", import.meta.url).pathname;
+const relay = fileURLToPath(new URL("peers/stdio_relay.ts", import.meta.url));
 
 // The other end of exec: is a stdio: of ours, in a process of its own, which
 // hands every byte to the test over a Unix socket.

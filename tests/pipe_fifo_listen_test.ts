@@ -1,5 +1,6 @@
 // `fifo:` addresses: the rendezvous, and who may disturb it.
 
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { connect, listen } from "../mod.ts";
 import { ConnectionClosedError } from "../duplex.ts";
@@ -47,7 +48,7 @@ async function echo(path: string): Promise<void> {
 
 const python = (...args: string[]) =>
   startPeer("python3", [
-    new URL("peers/fifo_client.py", import.meta.url).pathname,
+    fileURLToPath(new URL("peers/fifo_client.py", import.meta.url)),
     ...args,
   ]);
 const noPython = !hasProgram("python3");

@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import {
   assert,
   assertEquals,
@@ -316,7 +317,9 @@ Deno.test({
   name: "stdio: keeps console.log out of the stream, and opens once",
   ignore,
   async fn() {
-    const script = new URL("peers/stdio_worker.ts", import.meta.url).pathname;
+    const script = fileURLToPath(
+      new URL("peers/stdio_worker.ts", import.meta.url),
+    );
     await using connection = await connectExec({
       command: [Deno.execPath(), "run", "--no-check", script],
       stderr: "piped",
@@ -509,7 +512,7 @@ Deno.test({
       "pipe_process_test.ts",
       "pipe_reopened_test.ts",
     ]
-      .map((file) => new URL(file, import.meta.url).pathname);
+      .map((file) => fileURLToPath(new URL(file, import.meta.url)));
     const result = await spawn([
       ...[Deno.execPath(), "test", "--no-check", "--no-prompt"],
       ...["--allow-all", "--deny-ffi"],
@@ -551,7 +554,7 @@ Deno.test({
     const path = "../examples/exec_supervisor.ts";
     const text = await spawn([
       ...[Deno.execPath(), "run", "-A"],
-      new URL(path, import.meta.url).pathname,
+      fileURLToPath(new URL(path, import.meta.url)),
     ], { timeout: 60_000 }).text();
     assertEquals(text.trim().split("\n"), [
       "a worker ended with SIGKILL: one more starts",
@@ -565,7 +568,7 @@ Deno.test({
   name: "a program list in --allow-run is enough",
   ignore: ignore || !hasFfi,
   async fn() {
-    const peer = new URL("peers/run_list.ts", import.meta.url).pathname;
+    const peer = fileURLToPath(new URL("peers/run_list.ts", import.meta.url));
     const text = await spawn([
       ...[Deno.execPath(), "run", "--no-check", "--no-prompt"],
       ...["--allow-run=yes,head,sleep,cat", peer],

@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import {
   assert,
   assertEquals,
@@ -301,7 +302,9 @@ Deno.test("createPool takes back a lease that lasts too long", async () => {
 
 Deno.test("createPool takes back a lease that was forgotten", async () => {
   // The garbage collector has to be called: a process with a flag of V8.
-  const script = new URL("peers/pool_forgotten.ts", import.meta.url).pathname;
+  const script = fileURLToPath(
+    new URL("peers/pool_forgotten.ts", import.meta.url),
+  );
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--v8-flags=--expose-gc", script],
   }).output();

@@ -1,5 +1,6 @@
 // The root's serve and client: an address in place of a listener or a duplex.
 
+import { fileURLToPath } from "node:url";
 import {
   assert,
   assertEquals,
@@ -163,7 +164,7 @@ Deno.test("serve takes stdio: in a program that client starts with exec:", async
     add(a: number, b: number): number;
     exit(code: number): never;
   };
-  const script = new URL("peers/rpc_stdio.ts", import.meta.url).pathname;
+  const script = fileURLToPath(new URL("peers/rpc_stdio.ts", import.meta.url));
   const address = `exec:"${Deno.execPath()}" run "${script}"`;
   const connection = await connect(address, { exec: { stderr: "piped" } });
   const { stderr } = connection as unknown as { stderr: ReadableStream };

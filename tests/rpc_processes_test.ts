@@ -1,5 +1,6 @@
 // Two processes, and one of them is killed.
 
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ConnectionClosedError, type Duplex } from "../duplex.ts";
 import { client, type Context, retain, serve } from "../rpc/mod.ts";
@@ -20,7 +21,9 @@ const kinds = [
 /** A server in another process, and a connection to it. */
 async function start(kind: string) {
   if (kind === "stdio") {
-    const script = new URL("peers/rpc_server.ts", import.meta.url).pathname;
+    const script = fileURLToPath(
+      new URL("peers/rpc_server.ts", import.meta.url),
+    );
     const child = new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", script, "stdio"],
       stdin: "piped",

@@ -1,5 +1,6 @@
 // Programs that exist, and answer: Neovim, `deno lsp`, an MCP server, Python.
 
+import { fileURLToPath } from "node:url";
 import {
   assert,
   assertEquals,
@@ -236,8 +237,9 @@ Deno.test({
   name: "rpc serves the client of the official MCP SDK over stdio",
   ignore: !canInstall(MCP_SDK),
   async fn() {
-    const script =
-      new URL("peers/mcp_sdk_client.mjs", import.meta.url).pathname;
+    const script = fileURLToPath(
+      new URL("peers/mcp_sdk_client.mjs", import.meta.url),
+    );
     await using peer = startPeer(Deno.execPath(), [
       "run",
       "-A",
@@ -290,7 +292,7 @@ Deno.test({
         return await peer.double(21);
       },
     });
-    const script = new URL("peers/rpc_peer.py", import.meta.url).pathname;
+    const script = fileURLToPath(new URL("peers/rpc_peer.py", import.meta.url));
     await using peer = startPeer(python!, [script, `${directory.path}/a.sock`]);
     assertEquals(await peer.line(), "python is content");
     assertEquals(await noted.promise, "from Python");
@@ -324,7 +326,7 @@ for (
     async fn() {
       const example = new URL(`../examples/${name}.ts`, import.meta.url);
       const { success, stdout } = await new Deno.Command(Deno.execPath(), {
-        args: ["run", "-A", example.pathname],
+        args: ["run", "-A", fileURLToPath(example)],
         stderr: "inherit",
       }).output();
       assert(success);

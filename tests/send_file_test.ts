@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import {
   assert,
   assertEquals,
@@ -379,7 +380,7 @@ Deno.test("sendFile and splice work without --allow-ffi", async () => {
       "--no-prompt",
       "--allow-net",
       "--allow-read",
-      script.pathname,
+      fileURLToPath(script),
     ],
   }).output();
   assertEquals(code, 0, new TextDecoder().decode(stderr));

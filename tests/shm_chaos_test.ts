@@ -1,6 +1,7 @@
 // Peers that are killed at random moments. SLUICE_CHAOS=50 kills fifty times as
 // many, and so on. shm_steps_test.ts kills them between every two steps.
 
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals } from "@std/assert";
 import { ConnectionClosedError } from "../duplex.ts";
 import {
@@ -27,7 +28,7 @@ import {
 
 const SCALE = Number(Deno.env.get("SLUICE_CHAOS") ?? 1);
 const CAPACITY = 4096;
-const path = (name: string) => new URL(name, import.meta.url).pathname;
+const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 Deno.test("Ring survives C peers that are killed 2000 times", {

@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals } from "@std/assert";
 import { hasProgram, noShm, spawnPeer } from "./_shm.ts";
 
@@ -16,7 +17,7 @@ for (
   }, async () => {
     const example = new URL(`../examples/shm_${name}.ts`, import.meta.url);
     const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "--allow-ffi", "--allow-run", example.pathname],
+      args: ["run", "--allow-ffi", "--allow-run", fileURLToPath(example)],
     }).output();
     const text = new TextDecoder();
     assertEquals(code, 0, text.decode(stderr));
@@ -28,7 +29,9 @@ Deno.test("examples/shm_python.py ends when the other side is killed", {
   ignore: noShm || !hasProgram("python3") || Deno.build.arch !== "x86_64",
 }, async () => {
   const name = `killed-${crypto.randomUUID()}`;
-  const script = new URL("../examples/shm_python.py", import.meta.url).pathname;
+  const script = fileURLToPath(
+    new URL("../examples/shm_python.py", import.meta.url),
+  );
   const peer = spawnPeer(
     `const [name, script] = args;
      const capacity = 4096, offset = shm.Ring.byteLength(capacity);

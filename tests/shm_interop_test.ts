@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals } from "@std/assert";
 import {
   Ring,
@@ -9,7 +10,7 @@ import { hasProgram, noShm, uniqueName } from "./_shm.ts";
 
 const COUNT = 1_000_000;
 const CAPACITY = 65536;
-const path = (name: string) => new URL(name, import.meta.url).pathname;
+const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
 /** Sends a million records of 4 to 64 bytes and checks that all come back. */
 async function exchange(writer: RingWriter, reader: RingReader): Promise<void> {

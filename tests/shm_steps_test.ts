@@ -1,6 +1,7 @@
 // A process is killed between every two accesses to shared memory, one after
 // the other, and another goes on with what it left.
 
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals } from "@std/assert";
 import { ConnectionClosedError } from "../duplex.ts";
 import {
@@ -22,7 +23,7 @@ const START = 80;
 /** How many processes run at once. */
 const WIDTH = 3;
 const timeout = 10_000;
-const script = new URL("peers/shm_steps.ts", import.meta.url).pathname;
+const script = fileURLToPath(new URL("peers/shm_steps.ts", import.meta.url));
 const Pair = struct({ first: "u32", second: "u32" });
 
 const PLACES = (() => {

@@ -1,5 +1,6 @@
 // The examples of sockets run as they are.
 
+import { fileURLToPath } from "node:url";
 import { assertEquals } from "@std/assert";
 import { connectTcp } from "../tcp/mod.ts";
 import { channel, lines, text } from "../framing/mod.ts";
@@ -7,7 +8,7 @@ import { hasProgram, startPeer, temporaryDirectory } from "./_tools.ts";
 
 const unix = Deno.build.os !== "windows";
 const example = (name: string) =>
-  new URL(`../examples/${name}`, import.meta.url).pathname;
+  fileURLToPath(new URL(`../examples/${name}`, import.meta.url));
 const start = (name: string, ...args: string[]) =>
   startPeer(Deno.execPath(), ["run", "-A", example(name), ...args]);
 

@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import {
   assert,
   assertEquals,
@@ -338,7 +339,7 @@ test("peerCredentials tells many clients of one listener apart", async () => {
     { length: 6 },
     () =>
       startPeer("python3", [
-        new URL("peers/unix_client.py", import.meta.url).pathname,
+        fileURLToPath(new URL("peers/unix_client.py", import.meta.url)),
         path,
         "0",
       ]),
@@ -427,7 +428,7 @@ for (
       });
       const accepting = listener.accept();
       await using stranger = startPeer("python3", [
-        new URL("peers/unix_client.py", import.meta.url).pathname,
+        fileURLToPath(new URL("peers/unix_client.py", import.meta.url)),
         path,
         "65534",
       ]);
@@ -484,7 +485,9 @@ test("backlog bounds the connections that wait", async () => {
 
 test("socket works without --allow-ffi, and says what needs it", async () => {
   await using directory = await temporaryDirectory();
-  const peer = new URL("peers/unix_without_ffi.ts", import.meta.url).pathname;
+  const peer = fileURLToPath(
+    new URL("peers/unix_without_ffi.ts", import.meta.url),
+  );
   await using program = startPeer(Deno.execPath(), [
     "run",
     "--no-prompt",
@@ -516,7 +519,9 @@ test("socket needs no more of FFI than the C library", async () => {
     }
   });
   await using directory = await temporaryDirectory();
-  const peer = new URL("peers/unix_without_ffi.ts", import.meta.url).pathname;
+  const peer = fileURLToPath(
+    new URL("peers/unix_without_ffi.ts", import.meta.url),
+  );
   await using program = startPeer(Deno.execPath(), [
     "run",
     "--no-prompt",

@@ -2,6 +2,7 @@
 //
 //   deno task bench:report [--quick] [--rounds N] [--only TEXT]
 
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { type Bar, drawChart } from "./chart.ts";
 import { CONTENDERS, type Workload, WORKLOADS } from "./contenders.ts";
@@ -161,14 +162,14 @@ async function write(target: URL): Promise<void> {
       }),
     );
   }
-  const written = [target.pathname];
+  const written = [fileURLToPath(target)];
   if (options.output === undefined) {
     const page = new URL("docs/performance.md", root);
     await Deno.writeTextFile(
       page,
       insertTables(await Deno.readTextFile(page), report),
     );
-    written.push(page.pathname);
+    written.push(fileURLToPath(page));
   }
   await succeeds(Deno.execPath(), ["fmt", "-q", ...written]);
 }

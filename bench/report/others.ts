@@ -1,5 +1,6 @@
 // What needs no pair of peers: the shell's pipes, start-up, the RPC packages.
 
+import { fileURLToPath } from "node:url";
 import { pipeline } from "../../pipe/mod.ts";
 import { packageCopy } from "../../tasks/_package_copy.ts";
 import type { OTHERS } from "./contenders.ts";
@@ -41,7 +42,7 @@ export async function measureStart({ rounds }: OthersOptions): Promise<Group> {
   await using published = await packageCopy({ links: true, bundled: true });
   const directory = await Deno.makeTempDir();
   try {
-    const checkout = root.pathname.slice(0, -1);
+    const checkout = fileURLToPath(root).slice(0, -1);
     const scripts = {
       "an empty program": { home: checkout, source: "" },
       "importing @sluice/ipc, as published": {
@@ -74,7 +75,7 @@ export async function measureStart({ rounds }: OthersOptions): Promise<Group> {
 
 /** Calls a second, of `bench/rpc_rivals.ts`. */
 export async function measureRpc(): Promise<Group> {
-  const script = new URL("bench/rpc_rivals.ts", root).pathname;
+  const script = fileURLToPath(new URL("bench/rpc_rivals.ts", root));
   const [command, ...args] = pinned(0, [
     Deno.execPath(),
     "run",

@@ -1,5 +1,6 @@
 // One run of a contender: a server and a client, each on a core of its own.
 
+import { fileURLToPath } from "node:url";
 import { schemes } from "../../mod.ts";
 import type { Contender, Workload } from "./contenders.ts";
 
@@ -21,7 +22,7 @@ export interface Programs {
   rust?: string[];
 }
 
-const here = (name: string) => new URL(name, import.meta.url).pathname;
+const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const listenable = schemes({ listen: true });
 
 /** Finds, and for Rust builds, what runs the peers. */
@@ -84,7 +85,7 @@ export async function runOnce(
   } else {
     // The client starts the server, whose report comes through it.
     const command = pinned(0, [...program, "server", kind, "stdio:", ...work]);
-    address = `exec:${command.join(" ")}`;
+    address = `exec:${command.map((word) => JSON.stringify(word)).join(" ")}`;
   }
   const client = start(
     pinned(1, [...program, "client", kind, address, ...work]),
