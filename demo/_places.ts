@@ -31,7 +31,7 @@ export async function placeOf(
       return undefined;
     case "exec":
       return {
-        address: `exec:"${Deno.execPath()}" run -A ${quoted(WORKER)} stdio:`,
+        address: `exec:"${Deno.execPath()}" run -A "${WORKER}" stdio:`,
         ...plain,
       };
     case "tcp":
