@@ -8,6 +8,7 @@ import { connectExec, type ConnectExecOptions } from "./pipe/exec.ts";
 import { openStdio, type OpenStdioOptions } from "./pipe/stdio.ts";
 import { connectUnix, type ConnectUnixOptions } from "./socket/connect.ts";
 import { listenUnix, type ListenUnixOptions } from "./socket/listen.ts";
+import type { AllowPeer, PeerDeniedError } from "./socket/peer.ts";
 import { connectShm, type ConnectShmOptions } from "./shm/connect.ts";
 import { listenShm, type ListenShmOptions } from "./shm/listen.ts";
 import { connectFifo, type ConnectFifoOptions } from "./pipe/connect_fifo.ts";
@@ -68,6 +69,14 @@ export interface ConnectOptions extends WaitOptions, ByteStreamOptions {
 export interface ListenOptions extends ByteStreamOptions {
   /** `idle` and `close` in one object, in the place of `idleTimeout` and `closeTimeout`. */
   timeouts?: Timeouts;
+  /**
+   * Who may connect, for `unix:` and `shm:` addresses: the others know nobody's
+   * user, and refuse the option instead of letting everybody in. It needs
+   * `--allow-ffi`.
+   */
+  allow?: AllowPeer;
+  /** Told of each peer that `allow` turned away. What it throws is dropped. */
+  onDenied?: (error: PeerDeniedError) => void;
   /** For `unix:` addresses only. */
   unix?: Omit<ListenUnixOptions, "path">;
   /** For `shm:` addresses only. */
@@ -150,6 +159,9 @@ const TRANSPORTS = new Map<string, Transport>([
   }],
 ]);
 
+/** The schemes where the kernel tells who connects. */
+const CREDENTIAL_SCHEMES = new Set(["unix", "shm"]);
+
 /** The schemes whose address may have a host after `//`. */
 const HOST_SCHEMES = new Set(["tcp", "tls", "nats"]);
 
@@ -218,8 +230,8 @@ export async function connect(
  * @param address Such as `"unix:/run/a.sock"` or `"tcp:127.0.0.1:0"`.
  * @param options Options by transport.
  * @returns The listener.
- * @throws {TypeError} If the address has no known scheme, is malformed, or its
- * transport can't be listened on.
+ * @throws {TypeError} If the address has no known scheme, is malformed, its
+ * transport can't be listened on, or does not know whom to `allow`.
  * @throws What the transport's own function throws.
  *
  * @example A free port
@@ -243,6 +255,14 @@ export async function listen(
     );
   }
   const { timeouts = {}, ...others } = options;
+  if (others.allow !== undefined && !CREDENTIAL_SCHEMES.has(scheme)) {
+    throw new TypeError(
+      `Cannot listen on ${
+        describe(String(address))
+      }: allow needs to know the ` +
+        `peer's user, which only unix: and shm: tell`,
+    );
+  }
   return await transport.listen(rest, {
     ...others,
     idleTimeout: timeouts.idle ?? others.idleTimeout,

@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { connect, listen, schemes } from "../address.ts";
+import type { PeerDeniedError } from "../socket/mod.ts";
 import { certificates, hasOpenssl } from "./_certificates.ts";
+import { noShm } from "./_shm.ts";
 import { temporaryDirectory } from "./_tools.ts";
 
 const unix = Deno.build.os !== "windows";
@@ -115,6 +117,39 @@ Deno.test("connect and listen hand on the options of the scheme", async () => {
     Error,
     "no",
   );
+});
+
+Deno.test({
+  name: "listen takes allow for the transports that know who connects",
+  ignore: noShm,
+  async fn() {
+    await using directory = await temporaryDirectory();
+    for (const scheme of ["unix", "shm"]) {
+      const address = `${scheme}:${directory.path}/${scheme}`;
+      const denied = Promise.withResolvers<PeerDeniedError>();
+      await using listener = await listen(address, {
+        allow: ({ pid }) => pid !== Deno.pid,
+        onDenied: denied.resolve,
+      });
+      const accepting = listener.accept().catch(() => {});
+      const refused = connect(address).then((connection) =>
+        connection[Symbol.asyncDispose]()
+      ).catch(() => {}); // shm: shakes hands before it is there
+      assertEquals((await denied.promise).peer?.pid, Deno.pid);
+      await refused;
+      await listener.close();
+      await accepting;
+    }
+    const others = schemes({ listen: true })
+      .filter((scheme) => !["unix", "shm"].includes(scheme));
+    for (const scheme of others) {
+      await assertRejects(
+        () => listen(`${scheme}:127.0.0.1:0`, { allow: "same-user" }),
+        TypeError,
+        "allow needs to know the peer's user, which only unix: and shm: tell",
+      );
+    }
+  },
 });
 
 Deno.test("connect and listen say what is wrong with an address", async () => {
