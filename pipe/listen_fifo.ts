@@ -38,7 +38,7 @@ export interface ListenFifoOptions extends ByteStreamOptions {
   backlog?: number;
   /**
    * Whether to listen in a directory where any user may replace the FIFO (mode
-   * with `o+w` and no sticky bit).
+   * with `o+w` and no sticky bit, its own or of one above).
    *
    * @default {false}
    */
@@ -65,7 +65,8 @@ export interface ListenFifoOptions extends ByteStreamOptions {
  * @throws {Deno.errors.AlreadyExists} If the path is no FIFO.
  * @throws {Deno.errors.NotFound} If the directory does not exist.
  * @throws {Deno.errors.PermissionDenied} If the directory's mode forbids it, or
- * any user can write to it and it has no sticky bit.
+ * any user can write to it, or to one above it that may be read, and it has no
+ * sticky bit.
  * @throws {RangeError} If an option is out of range.
  * @throws {Deno.errors.NotCapable} Without `--allow-ffi`.
  * @throws {Deno.errors.NotSupported} On Windows.

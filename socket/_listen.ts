@@ -48,7 +48,7 @@ export interface ListenUnixOptions extends ByteStreamOptions {
   onDenied?: (error: PeerDeniedError) => void;
   /**
    * Whether to listen in a directory where any user may replace the socket
-   * (mode with `o+w` and no sticky bit).
+   * (mode with `o+w` and no sticky bit, its own or of one above).
    *
    * @default {false}
    */

@@ -20,8 +20,8 @@ export type { ListenUnixOptions } from "./_listen.ts";
  * @throws {Deno.errors.AddrInUse} If another process listens there.
  * @throws {Deno.errors.AlreadyExists} If the path is no socket.
  * @throws {Deno.errors.NotFound} If the directory does not exist.
- * @throws {Deno.errors.PermissionDenied} If any user can write to the directory
- * and it has no sticky bit.
+ * @throws {Deno.errors.PermissionDenied} If any user can write to the directory,
+ * or one above it that may be read, and it has no sticky bit.
  * @throws {Deno.errors.NotCapable} If an option needs `--allow-ffi`.
  * @throws {RangeError} If the path is longer than a socket address holds, or an
  * option is out of range.

@@ -168,6 +168,25 @@ test("listenUnix refuses a directory where any user can replace the socket", asy
   await using _sticky = await listenUnix({ path: `${directory.path}/b.sock` });
 });
 
+test("listenUnix refuses a directory that any user can replace from above", async () => {
+  await using directory = await temporaryDirectory();
+  const open = `${directory.path}/open`;
+  const own = `${open}/a/own`;
+  await Deno.mkdir(own, { recursive: true, mode: 0o700 });
+  await Deno.symlink(own, `${directory.path}/link`);
+  await Deno.chmod(open, 0o777);
+  for (const path of [`${own}/a.sock`, `${directory.path}/link/a.sock`]) {
+    await assertRejects(
+      () => listenUnix({ path }),
+      Deno.errors.PermissionDenied,
+      `any user can write to ${await Deno.realPath(open)} (mode 777)`,
+    );
+    await using _ = await listenUnix({ path, allowUnsafeDirectory: true });
+  }
+  await Deno.chmod(open, 0o1777);
+  await using _sticky = await listenUnix({ path: `${own}/a.sock` });
+});
+
 test("listenUnix says which directory is missing", async () => {
   await using directory = await temporaryDirectory();
   await assertRejects(
