@@ -198,6 +198,7 @@ function inodeOf(fd: number): bigint | undefined {
 /** Throws where the other side could still shrink the segment: a SIGBUS. */
 export function checkSeals(fd: number, what: string): void {
   const seals = libc(what).fcntl!(fd, F_GET_SEALS, 0n);
+  if (seals < 0 && errnoName() === "EBADF") throw osError(what, "fcntl");
   if (seals < 0 || (seals & F_SEAL_SHRINK) === 0) {
     throw new Deno.errors.InvalidData(
       `${what}: it is not sealed against shrinking ` +

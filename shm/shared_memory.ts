@@ -155,14 +155,15 @@ export class SharedMemory implements Disposable {
    * Creates a segment without a name, sealed against growing and shrinking.
    * Pass its {@linkcode SharedMemory.fd} to let another process in.
    *
-   * @param options Its size.
+   * @param size The bytes that it must hold, bare or as options.
    * @throws {RangeError} If the size is 0, or more than the memory available.
    * @throws {Deno.errors.NotSupported} Where there is no `memfd_create`.
    */
-  static anonymous({ size }: AnonymousSharedMemoryOptions): SharedMemory {
+  static anonymous(size: number | AnonymousSharedMemoryOptions): SharedMemory {
+    const bytes = typeof size === "number" ? size : size.size;
     const what = "Cannot create anonymous shared memory";
     requireFfi("create anonymous shared memory");
-    const length = segmentLength(size);
+    const length = segmentLength(bytes);
     const mapping = new Mapping(createAnonymous(length, what), length, what);
     writeHeader(mapping.buffer, false);
     return new SharedMemory(mapping, undefined, false);
@@ -176,6 +177,7 @@ export class SharedMemory implements Disposable {
    *   closed also where this throws.
    * @throws {Deno.errors.InvalidData} If it is not sealed against shrinking, or
    *   no segment of this layout.
+   * @throws {Deno.errors.BadResource} If no such descriptor is open.
    */
   static fromDescriptor(fd: number): SharedMemory {
     checkInteger("fd", fd, 0, 2 ** 31 - 1);

@@ -35,6 +35,16 @@ Deno.test("SharedMemory rounds up to whole pages", { ignore }, () => {
   assertEquals(larger.size, 8192 - HEADER);
 });
 
+Deno.test("SharedMemory.anonymous takes its size bare or as options", {
+  ignore,
+}, () => {
+  for (const size of [5000, { size: 5000 }]) {
+    using memory = SharedMemory.anonymous(size);
+    assertEquals(memory.bytes.length, 2 * 4096 - HEADER);
+  }
+  assertThrows(() => SharedMemory.anonymous(0), RangeError, "Invalid size");
+});
+
 Deno.test("SharedMemory views are empty after close", { ignore }, () => {
   const memory = SharedMemory.anonymous({ size: 4096 });
   const bytes = memory.bytes;
@@ -263,7 +273,7 @@ Deno.test("SharedMemory.fromDescriptor refuses an unsealed one", {
     Deno.errors.InvalidData,
     "not sealed against shrinking (seals 0)",
   );
-  assertThrows(() => SharedMemory.fromDescriptor(fd), Deno.errors.InvalidData);
+  assertThrows(() => SharedMemory.fromDescriptor(fd), Deno.errors.BadResource);
   assertThrows(() => SharedMemory.fromDescriptor(-1), RangeError);
 });
 
