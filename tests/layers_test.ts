@@ -42,7 +42,7 @@ function importsOf(file: string): Import[] {
   const text = Deno.readTextFileSync(new URL(file, root))
     .replace(/^\s*(\*|\/\/).*$/gm, ""); // examples import the package by name
   const specifiers = text.matchAll(
-    /(?:\bfrom\s+|\bimport\s*\(\s*|\bimport\s+)"([^"]+)"/g,
+    /(?:\bfrom\s+|\bimport\s*\(\s*|\bimport\s+)["'`]([^"'`]+)["'`]/g,
   );
   return [...specifiers].map(([, specifier]) => ({
     file,
@@ -106,6 +106,22 @@ Deno.test("layers: framing, rpc, delivery and _async call no Deno API", () => {
     ),
     [],
   );
+});
+
+Deno.test("layers: no program takes a URL's pathname for a path", async () => {
+  const { stdout } = await new Deno.Command("git", {
+    args: ["ls-files", "*.ts"],
+    cwd: root,
+  }).output();
+  const programs = new TextDecoder().decode(stdout).trim().split("\n");
+  assert(programs.length > 100, "found too few programs to be true");
+  // It has %20 for a blank, and on Windows a slash before the drive.
+  const broken = programs.filter((file) =>
+    /import\.meta\.url\)\s*\.pathname/.test(
+      Deno.readTextFileSync(new URL(encodeURI(file), root)),
+    )
+  );
+  assertEquals(broken, []);
 });
 
 Deno.test("layers: there is no cycle of imports", () => {
