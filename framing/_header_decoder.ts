@@ -9,6 +9,8 @@ import type { EmitRange } from "./_range_codec.ts";
 export interface LengthHeader {
   /** The most bytes that a header takes. */
   readonly maxLength: number;
+  /** Whether each header takes that many. */
+  readonly isFixed?: boolean;
   /** The payload length that the last `read` found. */
   length: number;
   /**
@@ -196,8 +198,14 @@ export class HeaderDecoder extends BaseDecoder {
   }
 
   protected override progress(): string {
-    return this.#length < 0
-      ? `inside a header, after ${this.buffered} bytes`
-      : `after ${this.buffered - this.#held} of ${this.#length} bytes`;
+    const { buffered } = this;
+    if (this.#length >= 0) {
+      return `after ${buffered - this.#held} of ${this.#length} bytes`;
+    }
+    const { isFixed, maxLength } = this.#header;
+    const came = isFixed
+      ? `${buffered} of its ${maxLength} bytes`
+      : `${buffered} ${buffered === 1 ? "byte" : "bytes"}`;
+    return `inside a header, after ${came}`;
   }
 }

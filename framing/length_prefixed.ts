@@ -128,6 +128,7 @@ class LengthPrefixed implements FrameFormat {
 /** The default, in straight code: it is read for each message. */
 class Uint32Header implements LengthHeader {
   readonly maxLength = 4;
+  readonly isFixed = true;
   length = 0;
 
   read(bytes: Uint8Array, start: number, end: number): number {
@@ -140,6 +141,7 @@ class Uint32Header implements LengthHeader {
 
 class UintHeader implements LengthHeader {
   readonly maxLength: number;
+  readonly isFixed = true;
   length = 0;
   #little: boolean;
   #extra: number;

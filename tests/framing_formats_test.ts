@@ -215,8 +215,18 @@ Deno.test("a truncated frame says how many bytes came of how many", () => {
   const cutOff = (format: FrameFormat, input: Uint8Array, message: string) =>
     refuses(format, input, "truncated", message);
   cutOff(lengthPrefixed(), bytes(0, 0, 0, 5, 1, 2), "after 2 of 5 bytes");
-  cutOff(lengthPrefixed(), bytes(0, 0), "inside a header, after 2 bytes");
+  cutOff(
+    lengthPrefixed(),
+    bytes(0, 0),
+    "inside a header, after 2 of its 4 bytes",
+  );
+  cutOff(
+    lengthPrefixed({ bytes: 8 }),
+    bytes(0),
+    "inside a header, after 1 of its 8 bytes",
+  );
   cutOff(varint(), bytes(200), "inside a header, after 1 byte");
+  cutOff(varint(), bytes(200, 200), "inside a header, after 2 bytes");
   cutOff(
     contentLength(),
     utf8("Content-Length: 9\r\n\r\nabc"),
