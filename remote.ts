@@ -215,7 +215,8 @@ async function clientAt<T>(
 
 /** Throws for an option of a transport that would be passed over in silence. */
 function checkPlaces(options: object, place: "connect" | "listen"): void {
-  for (const name of ["retry", ...schemes()]) {
+  const own = place === "listen" ? "allow" : "retry";
+  for (const name of [own, ...schemes()]) {
     if (name in options) {
       throw new TypeError(
         `Invalid options: ${name} goes into ${place}: { ${name}: ... }`,

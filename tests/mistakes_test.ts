@@ -346,6 +346,11 @@ Deno.test("client and serve say where an option of the transport goes", async ()
     TypeError,
     "Invalid options: tls goes into listen: { tls: ... }",
   );
+  await assertRejects(
+    () => serve("unix:/tmp/x", {}, wrong({ allow: "same-user" })),
+    TypeError,
+    "Invalid options: allow goes into listen: { allow: ... }",
+  );
 });
 
 Deno.test({
