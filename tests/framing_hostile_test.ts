@@ -156,6 +156,39 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: `${CONNECTIONS} Unix sockets that promise 4 GiB leave the memory flat`,
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await using directory = await temporaryDirectory();
+    const path = `${directory.path}/a.sock`;
+    await using listener = await listenUnix({ path });
+    let refused = 0;
+    const victim = async () => {
+      await using hostile = channel(await listener.accept());
+      const error = await assertRejects(() => hostile.receive(), FrameError);
+      if (error.code === "too-long") refused++;
+    };
+    const peer = async () => {
+      using conn = await Deno.connect({ transport: "unix", path });
+      await conn.write(new Uint8Array([255, 255, 255, 255]));
+      await conn.read(new Uint8Array(1)).catch(() => {}); // until it is refused
+    };
+    const pass = async (count: number) => {
+      for (let done = 0; done < count; done += 100) {
+        await Promise.all(
+          Array.from({ length: 100 }, () => [victim(), peer()]).flat(),
+        );
+      }
+      return memory();
+    };
+    const before = await pass(CONNECTIONS / 2);
+    const grown = await pass(CONNECTIONS / 2) - before;
+    assertEquals(refused, CONNECTIONS);
+    assert(grown < 32e6, `memory grew by ${grown} bytes`);
+  },
+});
+
 Deno.test("a frame by single bytes is timed out, however steady they come", async () => {
   const frame = new Uint8Array([0, 0, 1, 0, ...new Uint8Array(256)]);
   let at = 0;
