@@ -110,7 +110,7 @@ Deno.test("layers: framing, rpc, delivery and _async call no Deno API", () => {
 
 Deno.test("layers: no program takes a URL's pathname for a path", async () => {
   const { stdout } = await new Deno.Command("git", {
-    args: ["ls-files", "*.ts"],
+    args: ["ls-files", "*.ts", "*.mjs"],
     cwd: root,
   }).output();
   const programs = new TextDecoder().decode(stdout).trim().split("\n");

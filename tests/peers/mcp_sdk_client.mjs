@@ -3,6 +3,7 @@
 
 // deno-lint-ignore-file no-import-prefix -- no dependency of the package
 
+import { fileURLToPath } from "node:url";
 import { Client } from "npm:@modelcontextprotocol/sdk@1.32.2/client/index.js";
 import { StdioClientTransport } from "npm:@modelcontextprotocol/sdk@1.32.2/client/stdio.js";
 import {
@@ -14,7 +15,7 @@ function check(condition, what) {
   if (!condition) throw new Error(`Unexpected: ${JSON.stringify(what)}`);
 }
 
-const root = new URL("../..", import.meta.url).pathname;
+const root = fileURLToPath(new URL("../..", import.meta.url));
 const client = new Client({ name: "official", version: "1.0.0" }, {
   capabilities: { roots: {} },
 });
