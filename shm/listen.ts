@@ -1,9 +1,11 @@
 import type { Connection, Listener } from "../duplex.ts";
 import { descriptorOf, setDescriptor } from "../_libc/descriptor.ts";
+import { effectiveUser } from "../_libc/peer.ts";
 import { HandshakeAcceptor, type Unshaken } from "../_transport/handshakes.ts";
 import { AcceptListener } from "../_transport/listener.ts";
 import { listenAs } from "../socket/_listen.ts";
 import type { ListenUnixOptions } from "../socket/listen.ts";
+import type { AllowPeer, PeerCredentials } from "../socket/peer.ts";
 import { checkCapacity } from "./_ring_layout.ts";
 import { connectionOver } from "./_connection.ts";
 import { checkRuns, requireFfi } from "./_platform.ts";
@@ -13,6 +15,12 @@ import { offerSegment } from "./_handshake.ts";
 export interface ListenShmOptions extends ListenUnixOptions {
   /** Where the rendezvous socket is; `"@name"` is in the abstract namespace. */
   path: string;
+  /**
+   * Who may connect. Others are closed before they get a segment. Without it the
+   * same user and root may, as the default `mode` has it; with a `mode`, who that
+   * lets in; at an abstract name, the same user alone.
+   */
+  allow?: AllowPeer;
   /**
    * Bytes of the ring each way, a power of two from 64 to 1 GiB. Every
    * connection takes twice as much memory, from its start to its end.
@@ -73,7 +81,7 @@ export async function listenShm(options: ListenShmOptions): Promise<Listener> {
   checkRuns(`listen on ${address}`);
   requireFfi(`listen on ${address}`);
   const rendezvous = await listenAs(
-    { ...options, idleTimeout: undefined },
+    { ...options, idleTimeout: undefined, allow: allowed(options) },
     address,
   );
   return new AcceptListener(
@@ -93,6 +101,15 @@ export async function listenShm(options: ListenShmOptions): Promise<Listener> {
       maxPending: MAX_PENDING,
     }),
   );
+}
+
+/** By default what the mode says, checked where a file's mode can't be trusted. */
+function allowed({ allow, mode, path }: ListenShmOptions) {
+  if (allow !== undefined || mode !== undefined || path.startsWith("@")) {
+    return allow;
+  }
+  const user = effectiveUser();
+  return ({ uid }: PeerCredentials) => uid === user || uid === 0;
 }
 
 /** The connection over a socket, or `undefined` where the peer has left again. */

@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ConnectionClosedError } from "../duplex.ts";
 import type { Connection } from "../duplex.ts";
@@ -10,6 +11,7 @@ import {
 import { descriptorOf } from "../_libc/descriptor.ts";
 import { libc } from "../_libc/library.ts";
 import { sendWithDescriptor } from "../_libc/rights.ts";
+import { hasProgram, startPeer } from "./_tools.ts";
 import {
   firstLine,
   killPeer,
@@ -274,6 +276,25 @@ Deno.test(
       await accepting;
     }),
 );
+
+Deno.test("listenShm checks who connects also where no allow is given", {
+  ignore: ignore || Deno.uid() !== 0 || !hasProgram("python3"),
+}, () =>
+  withPath(async (path) => {
+    await Deno.chmod(path.slice(0, path.lastIndexOf("/")), 0o755);
+    const denied = Promise.withResolvers<PeerDeniedError>();
+    await using listener = await listenShm({ path, onDenied: denied.resolve });
+    await Deno.chmod(path, 0o666); // as if modes meant nothing here
+    const accepting = listener.accept();
+    const client = fileURLToPath(
+      new URL("peers/unix_client.py", import.meta.url),
+    );
+    await using stranger = startPeer("python3", [client, path, "65534"]);
+    assertEquals(await stranger.line(), "read 0");
+    assertEquals((await denied.promise).peer?.uid, 65534);
+    await using _same = await connectShm({ path });
+    await using _server = await accepting;
+  }));
 
 Deno.test("listenShm refuses a capacity that is no power of two", {
   ignore,
