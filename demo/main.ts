@@ -14,7 +14,10 @@ const quick = Deno.args.includes("--quick");
 const directory = Deno.args.find((argument) => argument !== "--quick") ??
   fileURLToPath(new URL("..", import.meta.url));
 
-const { files, skipped } = await readTree(directory);
+const { files, skipped } = await readTree(directory).catch((error) => {
+  console.error(`Cannot read ${directory}: ${error.message}`);
+  Deno.exit(1);
+});
 const expected = new Map<string, Answer>();
 for (const file of files) {
   expected.set(file.path, await answerOf(file.path, file.data));

@@ -1,7 +1,7 @@
 // The demo runs as the README says, over every transport that is here.
 
 import { fileURLToPath } from "node:url";
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { schemes } from "../mod.ts";
 import { temporaryDirectory } from "./_tools.ts";
 
@@ -26,4 +26,16 @@ Deno.test("demo gets equal answers over every transport", async () => {
       `no answer over ${scheme}:\n${text}`,
     );
   }
+});
+
+Deno.test("demo says that it can't read its directory", async () => {
+  const script = fileURLToPath(new URL("../demo/main.ts", import.meta.url));
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", script, `${script}/none`],
+  }).output();
+  assertEquals(code, 1);
+  assertStringIncludes(
+    new TextDecoder().decode(stderr),
+    `Cannot read ${script}/none: `,
+  );
 });
