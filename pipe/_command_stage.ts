@@ -137,7 +137,7 @@ function takeInput(
     stage.ended.then(() => link.pipe.release());
     watchWriter(link, { pid: child.pid, stage }, host);
   } else if (link.from === "piped") {
-    host.input = userInput(child.stdin, stage, () => host.readAhead());
+    host.input = userInput(child.stdin, stage, host);
   } else if (link.from === "source") {
     const { source, input } = link;
     if (input) stage.ended.then(() => source.cancel());

@@ -9,6 +9,8 @@ export interface Host {
   readonly connection: "descriptors" | "streams";
   /** Whether its processes are being ended. */
   readonly ending: boolean;
+  /** What went wrong first, so far. */
+  readonly failure: Failure | undefined;
   /** What the user writes to, set by the first stage. */
   input: WritableStream<Uint8Array> | undefined;
   /** Notes what went wrong first, and ends the rest. */

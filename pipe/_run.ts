@@ -171,6 +171,10 @@ export class Run implements Host {
     return this.#killedBy !== null;
   }
 
+  get failure(): Failure | undefined {
+    return this.#failure;
+  }
+
   /** Ends what still runs: a signal to every group, later `SIGKILL`. */
   end(by: KilledBy, signal: Deno.Signal = this.options.killSignal): void {
     if (this.ending || this.#over) return;

@@ -9,7 +9,7 @@ import {
 } from "@std/assert";
 import { ConnectionClosedError } from "../duplex.ts";
 import { connect, listen } from "../address.ts";
-import { connectExec, PipelineError, spawn } from "../pipe/mod.ts";
+import { connectExec, pipeline, PipelineError, spawn } from "../pipe/mod.ts";
 import { splitWords } from "../pipe/_words.ts";
 import { bytes, channel } from "../framing/mod.ts";
 import { openStdinOf } from "../_libc/child_pipe.ts";
@@ -70,6 +70,33 @@ Deno.test({
       Deno.errors.BrokenPipe,
       "reads no more",
     );
+  },
+});
+
+Deno.test({
+  name: "spawn says to who writes why it ended the program",
+  ignore,
+  async fn() {
+    const options = { stdin: { from: "piped" }, maxOutput: 100_000 } as const;
+    for (
+      const [child, message] of [
+        [spawn(["cat"], options), "Cannot write to cat: its output exceeds"],
+        [
+          pipeline(["cat"], ["tee"]).with(options).start(),
+          "Cannot write to cat: tee failed, its output exceeds",
+        ],
+      ] as const
+    ) {
+      const error = assertRejects(() => child.result, PipelineError);
+      const writer = child.stdin.getWriter();
+      writer.closed.catch(() => {});
+      await assertRejects(
+        () => writer.write(new Uint8Array(10_000_000)),
+        Deno.errors.BrokenPipe,
+        `${message} maxOutput 100000`,
+      );
+      assertEquals((await error).code, "max-output");
+    }
   },
 });
 
