@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { resolveRetry, retryDelay } from "../_async/retry.ts";
 import {
   IPPROTO_TCP,
   SO_KEEPALIVE,
@@ -165,6 +166,20 @@ Deno.test("connectTcp gives up after its tries, with the last error", async () =
     Deno.errors.ConnectionRefused,
   );
   assert(performance.now() - started >= 4 + 8 + 16, "the waits double");
+});
+
+Deno.test("retry waits twice as long each time, up to maxDelay, or less by jitter", () => {
+  const exact = resolveRetry({ minDelay: 10, maxDelay: 50, jitter: false });
+  assertEquals(
+    [0, 1, 2, 3, 2000].map((tried) => retryDelay(tried, exact)),
+    [10, 20, 40, 50, 50],
+  );
+  const drawn = Array.from(
+    { length: 1000 },
+    () => retryDelay(9, resolveRetry({ maxDelay: 50 })),
+  );
+  assert(drawn.every((delay) => delay >= 0 && delay <= 50));
+  assert(Math.min(...drawn) < 10 && Math.max(...drawn) > 40);
 });
 
 Deno.test("connectTcp ends its tries by timeout and signal", async () => {
