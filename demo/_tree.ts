@@ -9,19 +9,22 @@ export interface SourceFile {
   data: Uint8Array;
 }
 
-/** Directories that hold no work of the user's. */
-const LEFT_OUT = new Set([".git", "node_modules", "target"]);
+/** Folders of other programs' own; the demo says which of them it left out. */
+const LEFT_OUT = new Set([".git", "node_modules"]);
 
-/** Reads every regular file below `directory`, and counts what it leaves out. */
+/** Reads every regular file below `directory`, and tells what it leaves out. */
 export async function readTree(
   directory: string,
-): Promise<{ files: SourceFile[]; skipped: number }> {
+): Promise<{ files: SourceFile[]; skipped: number; folders: string[] }> {
   const files: SourceFile[] = [];
+  const folders = new Set<string>();
   let skipped = 0;
   const visit = async (prefix: string): Promise<void> => {
     for await (const entry of Deno.readDir(`${directory}/${prefix}`)) {
       const path = `${prefix}${entry.name}`;
-      if (entry.isDirectory && !LEFT_OUT.has(entry.name)) {
+      if (entry.isDirectory && LEFT_OUT.has(entry.name)) {
+        folders.add(entry.name);
+      } else if (entry.isDirectory) {
         await visit(`${path}/`);
       } else if (entry.isFile) {
         try {
@@ -35,5 +38,5 @@ export async function readTree(
     }
   };
   await visit("");
-  return { files, skipped };
+  return { files, skipped, folders: [...folders] };
 }

@@ -14,7 +14,7 @@ const quick = Deno.args.includes("--quick");
 const directory = Deno.args.find((argument) => argument !== "--quick") ??
   fileURLToPath(new URL("..", import.meta.url));
 
-const { files, skipped } = await readTree(directory).catch((error) => {
+const { files, skipped, folders } = await readTree(directory).catch((error) => {
   console.error(`Cannot read ${directory}: ${error.message}`);
   Deno.exit(1);
 });
@@ -26,6 +26,7 @@ const size = files.reduce((sum, { data }) => sum + data.length, 0);
 const lines = [...expected.values()].reduce((sum, { lines }) => sum + lines, 0);
 console.log(
   `${directory}: ${files.length} files, ${lines} lines, ${size} bytes` +
+    (folders.length > 0 ? `, without ${folders.join(" and ")}` : "") +
     (skipped > 0 ? ` (${skipped} left out: too large, or not readable)` : ""),
 );
 console.log(

@@ -1,6 +1,7 @@
-// What went wrong in a web server's log: the slowest paths, the errors by path
-// and by hour. `grep` and `sort` do the heavy work in processes of their own,
-// connected by the kernel; only the few lines that matter come here.
+// What went wrong in a web server's log: the status codes, the failures by path
+// and by hour, the busiest addresses. `grep` and `sort` do the heavy work in
+// processes of their own, connected by the kernel; only the few lines that matter
+// come here.
 //
 //   deno run -A examples/log_analysis.ts [access.log | access.log.gz]
 //

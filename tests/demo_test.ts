@@ -10,6 +10,8 @@ Deno.test("demo gets equal answers over every transport", async () => {
   await Deno.mkdir(`${directory.path}/below`);
   await Deno.writeTextFile(`${directory.path}/a.txt`, "one\ntwo\n");
   await Deno.writeFile(`${directory.path}/below/b`, new Uint8Array(100_000));
+  await Deno.mkdir(`${directory.path}/.git`);
+  await Deno.writeTextFile(`${directory.path}/.git/HEAD`, "not counted\n");
   const script = fileURLToPath(new URL("../demo/main.ts", import.meta.url));
   const { code, stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", script, "--quick", directory.path],
@@ -18,7 +20,7 @@ Deno.test("demo gets equal answers over every transport", async () => {
   }).output();
   const text = new TextDecoder().decode(stdout);
   assertEquals(code, 0, text);
-  assert(text.includes("2 files, 2 lines, 100008 bytes"), text);
+  assert(text.includes("2 files, 2 lines, 100008 bytes, without .git"), text);
   for (const scheme of schemes()) {
     if (scheme === "stdio") continue; // the worker's end of exec:
     assert(
