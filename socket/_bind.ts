@@ -42,7 +42,7 @@ export async function bindPath(
     });
     await Deno.chmod(boundPath, mode);
     const own = await Deno.lstat(boundPath);
-    await Deno.rename(boundPath, path);
+    await replace(what, boundPath, path);
     return {
       listener,
       boundPath,
@@ -53,6 +53,20 @@ export async function bindPath(
     throw error;
   } finally {
     await Deno.remove(temporary, { recursive: true });
+  }
+}
+
+/** Renames over a stale file, which the directory may keep for its owner. */
+async function replace(what: string, from: string, to: string): Promise<void> {
+  try {
+    await Deno.rename(from, to);
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.PermissionDenied)) throw cause;
+    throw new Deno.errors.PermissionDenied(
+      `${what}: the stale socket there is another user's and can't be ` +
+        `replaced, use another path`,
+      { cause },
+    );
   }
 }
 

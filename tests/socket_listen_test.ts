@@ -94,6 +94,36 @@ test("listenUnix replaces the file that a killed process left", async () => {
   await using _connection = await connectUnix({ path });
 });
 
+test(
+  "listenUnix says that a stale file is another user's (needs root)",
+  async () => {
+    await using directory = await temporaryDirectory();
+    await Deno.chmod(directory.path, 0o1777); // as /tmp
+    const path = `${directory.path}/a.sock`;
+    await using killed = startDenoPeer("unix_listener.ts", path);
+    assertEquals(await killed.line(), "listening");
+    await killed.kill();
+    for (
+      const [mode, reason] of [
+        [
+          0o666,
+          "the stale socket there is another user's and can't be replaced",
+        ],
+        [0o600, "another user's socket is there"],
+      ] as const
+    ) {
+      await Deno.chmod(path, mode);
+      await using nobody = startDenoPeer("unix_nobody.ts", path);
+      assertStringIncludes(
+        await nobody.line(),
+        `PermissionDenied: Cannot listen on unix:${path}: ${reason}`,
+      );
+    }
+    assertEquals([...Deno.readDirSync(directory.path)].length, 1);
+  },
+  Deno.build.os !== "linux" || Deno.uid() !== 0,
+);
+
 test("listenUnix refuses a path where another process listens", async () => {
   await using directory = await temporaryDirectory();
   const path = `${directory.path}/a.sock`;
