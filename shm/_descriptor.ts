@@ -136,11 +136,16 @@ export function createNamed(
 export function openNamed(name: string, flags: number, what: string): number {
   const open = () =>
     libc(what).shm_open!(cString(`/${name}`), flags | O_CLOEXEC, 0);
-  return explained(open, what, "shm_open");
+  return explained(open, what, "shm_open", "its mode forbids it");
 }
 
 /** What `call` returns, or an error that says what to do about a name. */
-function explained(call: () => number, what: string, name: string): number {
+function explained(
+  call: () => number,
+  what: string,
+  name: string,
+  denied?: string,
+): number {
   const result = call();
   if (result >= 0) return result;
   const error = osError(what, name);
@@ -148,6 +153,8 @@ function explained(call: () => number, what: string, name: string): number {
     ? "the name is taken, open it, unlink it, or prune what dead makers left"
     : error.code === "ENOENT"
     ? "there is none of this name, was it created, and is its maker alive?"
+    : error.code === "EACCES"
+    ? denied
     : undefined;
   if (hint === undefined) throw error;
   const ErrorClass = error.constructor as ErrorConstructor;
