@@ -6,7 +6,8 @@ import { conformance } from "./_conformance.ts";
 const relay = fileURLToPath(new URL("peers/stdio_relay.ts", import.meta.url));
 
 // The other end of exec: is a stdio: of ours, in a process of its own, which
-// hands every byte to the test over a Unix socket.
+// hands every byte to the test over a Unix socket. It has FFI also where this
+// side has none: without, it could not end its stdout before it exits.
 conformance({
   name: "exec:",
   ignore: Deno.build.os !== "linux",

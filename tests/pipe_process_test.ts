@@ -534,11 +534,14 @@ Deno.test({
   name: "everything runs without --allow-ffi as well",
   ignore: ignore || !hasFfi,
   async fn() {
-    const files = [
-      "pipe_pipeline_test.ts",
-      "pipe_process_test.ts",
-      "pipe_reopened_test.ts",
-    ]
+    const names = [
+      "pipeline",
+      "process",
+      "reopened",
+      "conformance",
+      "buffered_writer",
+    ];
+    const files = names.map((name) => `pipe_${name}_test.ts`)
       .map((file) => fileURLToPath(new URL(file, import.meta.url)));
     const result = await spawn([
       ...[Deno.execPath(), "test", "--no-check", "--no-prompt"],
