@@ -2,6 +2,7 @@
 // segment, and either side of a connection.
 
 import { assert, assertEquals } from "@std/assert";
+import { fileURLToPath } from "node:url";
 import {
   Broadcast,
   connect,
@@ -18,7 +19,7 @@ import {
 import { noShm, uniqueName } from "./_shm.ts";
 import { hasProgram, startPeer, temporaryDirectory } from "./_tools.ts";
 
-const source = new URL("peers/shm_peer.go", import.meta.url).pathname;
+const source = fileURLToPath(new URL("peers/shm_peer.go", import.meta.url));
 const LENGTHS = [1, 100, 5_000, 70_000, 300_000];
 
 /** Sends 8 MB in pieces of all sizes, and reads them back. */

@@ -2,6 +2,7 @@
 // wire of docs/delivery.md.
 
 import { assert, assertEquals } from "@std/assert";
+import { fileURLToPath } from "node:url";
 import {
   bytes,
   channel,
@@ -16,7 +17,7 @@ import {
 import { hasProgram, startPeer, temporaryDirectory } from "./_tools.ts";
 
 const ignore = Deno.build.os === "windows" || !hasProgram("node");
-const script = new URL("peers/wire_peer.mjs", import.meta.url).pathname;
+const script = fileURLToPath(new URL("peers/wire_peer.mjs", import.meta.url));
 const node = (mode: string, place: string) =>
   startPeer("node", [script, mode, place]);
 

@@ -2,6 +2,7 @@
 // really brings, word for word.
 
 import { assert, assertEquals } from "@std/assert";
+import { fileURLToPath } from "node:url";
 import {
   channel,
   client,
@@ -74,7 +75,7 @@ async function withFlags(flags: string[], code: string): Promise<string> {
     `import { connect } from "${root}";\n` +
       `await (${code}).catch((error) => console.log(String(error)));\n`,
   );
-  const config = new URL("../deno.json", import.meta.url).pathname;
+  const config = fileURLToPath(new URL("../deno.json", import.meta.url));
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-prompt", "--config", config, ...flags, script],
     stderr: "inherit",
