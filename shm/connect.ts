@@ -1,7 +1,8 @@
-import type { Connection } from "../duplex.ts";
+import { type Connection, ConnectionClosedError } from "../duplex.ts";
 import { deadline } from "../_async/wait.ts";
 import { descriptorOf, setDescriptor } from "../_libc/descriptor.ts";
-import { connectAs } from "../socket/_connect.ts";
+import { retrying } from "../_transport/retry.ts";
+import { connectAs, isTransient } from "../socket/_connect.ts";
 import type { ConnectUnixOptions } from "../socket/connect.ts";
 import { connectionOver } from "./_connection.ts";
 import { checkRuns, requireFfi } from "./_platform.ts";
@@ -29,8 +30,8 @@ const TRIES = 5;
  * @throws What `connectUnix` throws.
  * @throws {Deno.errors.InvalidData} If what answers is no server of this
  *   version, or its segment is not sealed or malformed.
- * @throws {ConnectionClosedError} If the server closes at once: it may not
- *   allow this peer.
+ * @throws {ConnectionClosedError} If the server closes before its segment came:
+ *   it may not allow this peer, or it ended, so `retry` tries again.
  * @throws {Deno.errors.NotCapable} Without `--allow-ffi`.
  * @throws {Deno.errors.NotSupported} Elsewhere than on Linux.
  *
@@ -53,13 +54,29 @@ export async function connectShm(
   checkRuns(`connect to ${address}`);
   requireFfi(`connect to ${address}`);
   using end = deadline(`Cannot connect to ${address}`, { signal, timeout });
+  return await retrying(
+    () => connectOnce(options, address, end.signal),
+    // Also a server that was killed while this one was in its backlog.
+    (error) => error instanceof ConnectionClosedError || isTransient(error),
+    options.retry,
+    end.signal,
+  );
+}
+
+async function connectOnce(
+  options: ConnectShmOptions,
+  address: string,
+  signal: AbortSignal,
+): Promise<Connection> {
   const socket = await connectSocket({
     ...options,
-    signal: end.signal,
+    signal,
+    timeout: Infinity, // the signal has it
+    retry: false,
     idleTimeout: undefined,
   }, address);
   try {
-    const io = await receiveSegment(socket, end.signal);
+    const io = await receiveSegment(socket, signal);
     const connection = connectionOver(io, {
       ...options,
       local: "shm:",

@@ -39,14 +39,18 @@ export async function connectAs(
   using end = deadline(what, { signal, timeout });
   return await retrying(
     () => connectOnce(options, address, { signal: end.signal }),
-    (error) =>
-      error instanceof Deno.errors.NotFound ||
-      error instanceof Deno.errors.ConnectionRefused ||
-      error instanceof Deno.errors.ConnectionReset ||
-      error instanceof Deno.errors.WouldBlock,
+    isTransient,
     retry,
     end.signal,
   );
+}
+
+/** Whether a server that is just starting or ending may explain the error. */
+export function isTransient(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound ||
+    error instanceof Deno.errors.ConnectionRefused ||
+    error instanceof Deno.errors.ConnectionReset ||
+    error instanceof Deno.errors.WouldBlock;
 }
 
 async function connectOnce(

@@ -213,6 +213,52 @@ Deno.test(
     }),
 );
 
+Deno.test(
+  "connectShm tries again when its server is killed before a segment came",
+  {
+    ignore,
+  },
+  () =>
+    withPath(async (path) => {
+      const child = spawnPeer(
+        `globalThis.listener = await shm.listenShm({ path: args[0] });
+       say("listens"); setInterval(() => {}, 1000);`,
+        [path],
+      );
+      assertEquals(await firstLine(child.stdout), "listens");
+      const first = await Promise.all(
+        Array.from({ length: 4 }, () => connectShm({ path })),
+      ); // no more get a segment
+      const retry = { minDelay: 1, maxDelay: 5 };
+      const waiting = [
+        connectShm({ path, retry }),
+        connectShm({ path, retry }),
+      ];
+      await Promise.all( // one that waits like them
+        [assertRejects(() => connectShm({ path, timeout: 50 }), DOMException)],
+      );
+      await killPeer(child);
+      await using _listener = await listenShm({ path });
+      for (const connection of await Promise.all(waiting)) connection.abort();
+      for (const connection of first) connection.abort();
+    }),
+);
+
+Deno.test("connectShm that is turned away for all of its time says why", {
+  ignore,
+}, () =>
+  withPath(async (path) => {
+    await using listener = await listenShm({ path, allow: () => false });
+    const accepting = assertRejects(() => listener.accept());
+    await assertRejects(
+      () => connectShm({ path, retry: true, timeout: 200 }),
+      DOMException,
+      "timed out after 200 ms, the last try: the server closed the connection",
+    );
+    await listener.close();
+    await accepting;
+  }));
+
 Deno.test("closing a shm listener frees those that nobody accepted", {
   ignore,
 }, () =>
