@@ -87,7 +87,12 @@ export interface Connection extends Duplex, AsyncDisposable {
   abort(reason?: unknown): void;
 }
 
-/** Waits for {@linkcode Connection}s. Iterating accepts until it is closed. */
+/**
+ * Waits for {@linkcode Connection}s. Iterating accepts until it is closed. While
+ * nobody waits it does not keep the program from ending, except on `nats:`, where
+ * it is a connection itself, and on `tls:` without `clientCaCerts`, of which the
+ * runtime can't let go.
+ */
 export interface Listener extends AsyncIterable<Connection>, AsyncDisposable {
   /** The address that peers connect to, such as `"tcp:127.0.0.1:40123"`. */
   readonly address: string;

@@ -78,6 +78,12 @@ export class ReadEnd {
     }
   }
 
+  /** Whether a read that waits keeps the program from ending; it does at first. */
+  keepAlive(on: boolean): void {
+    if (on) this.#socket.ref();
+    else this.#socket.unref();
+  }
+
   /** Frees the descriptor; a read that waits rejects. */
   close(): void {
     this.#closed = true;

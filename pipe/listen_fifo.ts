@@ -184,6 +184,7 @@ class FifoAcceptor {
     this.#address = address;
     this.#backlog = backlog;
     this.#options = options;
+    bound.requests.keepAlive(false); // only who waits for a connection does
     this.#pump();
   }
 
@@ -222,7 +223,10 @@ class FifoAcceptor {
   }
 
   async accept(): Promise<Connection> {
+    const { requests } = this.#bound;
+    requests.keepAlive(true);
     while (this.#made.length === 0 && !this.#closed) await this.#wake.promise;
+    requests.keepAlive(false);
     const made = this.#made.shift();
     this.#signal();
     if (made === undefined) {

@@ -3,7 +3,7 @@ import { connect, listen, schemes } from "../address.ts";
 import type { PeerDeniedError } from "../socket/mod.ts";
 import { certificates, hasOpenssl } from "./_certificates.ts";
 import { noShm } from "./_shm.ts";
-import { temporaryDirectory } from "./_tools.ts";
+import { startDenoPeer, temporaryDirectory } from "./_tools.ts";
 
 const unix = Deno.build.os !== "windows";
 const linux = Deno.build.os === "linux";
@@ -223,4 +223,48 @@ Deno.test("schemes lists those that can be listened on", () => {
     assert(schemes().includes(scheme));
     assert(schemes({ listen: true }).includes(scheme));
   }
+});
+
+/** Runs a program whose listener nobody waits for any more, to its end. */
+async function runToEnd(address: string, ...options: object[]): Promise<void> {
+  await using peer = startDenoPeer(
+    "idle_listener.ts",
+    address,
+    ...options.map((each) => JSON.stringify(each)),
+  );
+  assertEquals(await peer.line(), "served");
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    peer.process.kill("SIGKILL");
+  }, 10_000);
+  const { code } = await peer.status;
+  clearTimeout(timer);
+  assert(!late, `a listener on ${address} keeps its program from ending`);
+  assertEquals(code, 0);
+}
+
+Deno.test("a listener that nobody waits for lets its program end", {
+  ignore: !linux,
+}, async () => {
+  await using directory = await temporaryDirectory();
+  await Promise.all(
+    [
+      `unix:${directory.path}/a`,
+      `shm:${directory.path}/b`,
+      `fifo:${directory.path}/c`,
+      "tcp:127.0.0.1:0",
+    ].map((address) => runToEnd(address)),
+  );
+});
+
+Deno.test("a tls: listener with client certificates lets its program end", {
+  ignore: !hasOpenssl(),
+}, async () => {
+  const { ca, server, client } = await certificates();
+  await runToEnd(
+    "tls:127.0.0.1:0",
+    { tls: { ...server, clientCaCerts: [ca] } },
+    { tls: { caCerts: [ca], ...client } },
+  );
 });
