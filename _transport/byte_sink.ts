@@ -68,6 +68,11 @@ export class ByteSink {
     return this.#ended;
   }
 
+  /** Whether all that was written is with the transport, and more may go out. */
+  get isDrained(): boolean {
+    return this.#unsent === 0 && !this.#ended;
+  }
+
   #sizeOf(chunk: unknown, highWaterMark: number): number {
     if (chunk instanceof Uint8Array) {
       this.#unsent++;

@@ -103,6 +103,11 @@ export class ByteConnection implements Connection {
       this.#source.isUntouched;
   }
 
+  /** Whether all that was written is in the kernel, and more may follow. */
+  get outputIsSent(): boolean {
+    return this.#sink.isDrained;
+  }
+
   close(): Promise<void> {
     return this.#closing ??= this.#close();
   }

@@ -42,7 +42,7 @@ export class ConnectionPool<C extends Connection> implements Pool<C> {
     this.#leases = new PoolLeases({
       timeout: limits.leaseTimeout,
       onReleased: (entry) => {
-        if (entry.reusable) this.#putBack(entry);
+        if (entry.reusable && entry.isSent) this.#putBack(entry);
         else this.#discard(entry);
         this.#settled();
       },
@@ -84,7 +84,8 @@ export class ConnectionPool<C extends Connection> implements Pool<C> {
     const { check, max, maxWaiters } = this.#limits;
     if (this.#waiters.size === 0 && check === undefined) {
       const entry = this.#idle.take();
-      if (entry !== undefined) return this.#leases.give(entry);
+      if (entry?.isSilent) return this.#leases.give(entry);
+      if (entry !== undefined) this.#examine(entry);
     }
     const busy = this.#size - this.#idle.size;
     if (this.#waiters.size >= maxWaiters && busy >= max) {
@@ -170,8 +171,8 @@ export class ConnectionPool<C extends Connection> implements Pool<C> {
     while (this.#waiters.size > this.#checking) {
       const entry = this.#idle.take();
       if (entry === undefined) break;
-      if (check === undefined) this.#give(entry);
-      else this.#check(entry, check);
+      if (check === undefined && entry.isSilent) this.#give(entry);
+      else this.#examine(entry);
     }
     while (
       this.#waiters.size > this.#checking + this.#filler.connecting &&
@@ -185,28 +186,32 @@ export class ConnectionPool<C extends Connection> implements Pool<C> {
     else this.#waiters.resolveFirst(this.#leases.give(entry));
   }
 
-  async #check(
-    entry: PoolEntry<C>,
-    check: NonNullable<PoolOptions<C>["check"]>,
-  ): Promise<void> {
-    const { checkTimeout: timeout } = this.#limits;
-    const end = new AbortController();
+  /** Leases it if it is still good. */
+  async #examine(entry: PoolEntry<C>): Promise<void> {
     this.#checking++;
-    let good = false;
+    const good = await this.#passes(entry) && await entry.settle();
+    this.#checking--;
+    if (good && this.#closing === undefined) this.#give(entry);
+    else this.#discard(entry);
+    this.#settled();
+  }
+
+  /** Whether the user's check finds it good. */
+  async #passes(entry: PoolEntry<C>): Promise<boolean> {
+    const { check, checkTimeout: timeout } = this.#limits;
+    if (check === undefined) return true;
+    const end = new AbortController();
     try {
-      good = await within(
+      return await within(
         Promise.resolve(check(entry.connection, { signal: end.signal })),
         "Cannot check a connection",
         { timeout, signal: this.#stop.signal },
       ) === true;
     } catch { // an answer as good as no
+      return false;
+    } finally {
+      end.abort();
     }
-    end.abort();
-    this.#checking--;
-    if (good && entry.reusable && this.#closing === undefined) {
-      this.#give(entry);
-    } else this.#discard(entry);
-    this.#settled();
   }
 
   #putBack(entry: PoolEntry<C>): void {

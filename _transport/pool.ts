@@ -80,9 +80,10 @@ export interface Lease<C extends Connection = Connection>
   readonly connection: C;
   /**
    * Gives the connection back, for others to lease. Leave it between two
-   * messages: all of the answer read, and no reader or writer locked; one that
-   * is broken, locked, or has bytes to read does not go back in. Disposing the
-   * lease does the same. A second call does nothing.
+   * messages: all of the answer read, and no reader or writer locked. One that is
+   * broken, locked, still sends what was written, or has bytes to read is never
+   * leased again; but bytes that have not arrived yet nobody can see. Disposing
+   * the lease does the same. A second call does nothing.
    */
   release(): void;
   /**
