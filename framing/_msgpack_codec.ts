@@ -1,8 +1,9 @@
-import { Decoder, Encoder } from "@msgpack/msgpack";
+import { Decoder, type DecoderOptions, Encoder } from "@msgpack/msgpack";
 import { FrameError } from "./frame_error.ts";
 import { invalidMessage } from "./_invalid_message.ts";
 import { MessagePackScanner } from "./_message_pack_scanner.ts";
 import { Extensions } from "./_msgpack_extensions.ts";
+import { finishIntegers, prepareIntegers, toKey } from "./_msgpack_integers.ts";
 import { MsgpackReader, NOT_HERE } from "./_msgpack_reader.ts";
 import { MsgpackWriter } from "./_msgpack_writer.ts";
 import type { RangeCodec } from "./_range_codec.ts";
@@ -27,6 +28,7 @@ export class MsgpackCodec implements RangeCodec {
   /** A getter of what is encoded may encode too. */
   #writing = false;
   #maxDepth: number;
+  #exactIntegers: boolean;
   #extensions: Extensions;
   #encoder: Encoder;
   #decoder: Decoder;
@@ -34,20 +36,26 @@ export class MsgpackCodec implements RangeCodec {
   #shortDecoder: Decoder;
   #scanner: MessagePackScanner;
 
-  constructor(maxDepth: number) {
+  constructor(maxDepth: number, exactIntegers: boolean) {
     this.#maxDepth = maxDepth;
-    this.#writer = new MsgpackWriter(maxDepth);
-    this.#reader = new MsgpackReader(maxDepth);
+    this.#exactIntegers = exactIntegers;
+    this.#writer = new MsgpackWriter(maxDepth, exactIntegers);
+    this.#reader = new MsgpackReader(maxDepth, exactIntegers);
     this.small = this.#writer.bytes;
     this.#extensions = new Extensions(
       maxDepth,
-      (value) => this.#createEncoder().encode(value),
+      (value) => this.#createEncoder().encode(this.#prepare(value)),
       (payload) => this.#decode(payload),
     );
     this.#encoder = this.#createEncoder();
-    this.#decoder = new Decoder({ extensionCodec: this.#extensions });
-    this.#shortDecoder = new Decoder({
+    const options: DecoderOptions = {
       extensionCodec: this.#extensions,
+      useBigInt64: exactIntegers,
+      mapKeyConverter: exactIntegers ? toKey : undefined,
+    };
+    this.#decoder = new Decoder(options);
+    this.#shortDecoder = new Decoder({
+      ...options,
       maxArrayLength: maxDepth,
       maxMapLength: maxDepth,
     });
@@ -63,7 +71,12 @@ export class MsgpackCodec implements RangeCodec {
       extensionCodec: this.#extensions,
       maxDepth: this.#maxDepth + 1, // it counts what arrays hold as deeper
       ignoreUndefined: true,
+      useBigInt64: this.#exactIntegers,
     });
+  }
+
+  #prepare(value: unknown): unknown {
+    return this.#exactIntegers ? prepareIntegers(value, this.#maxDepth) : value;
   }
 
   /** What the library says, in words of who called. */
@@ -102,7 +115,7 @@ export class MsgpackCodec implements RangeCodec {
     if (length >= 0) return this.small.subarray(0, length);
     try {
       this.#extensions.level = 0;
-      const bytes = this.#encoder.encodeSharedRef(value);
+      const bytes = this.#encoder.encodeSharedRef(this.#prepare(value));
       if (bytes.buffer.byteLength > MAX_KEPT_BUFFER) {
         this.#encoder = this.#createEncoder();
       }
@@ -135,6 +148,11 @@ export class MsgpackCodec implements RangeCodec {
   }
 
   #decode(payload: Uint8Array): unknown {
+    const value = this.#decodeByLibrary(payload);
+    return this.#exactIntegers ? finishIntegers(value) : value;
+  }
+
+  #decodeByLibrary(payload: Uint8Array): unknown {
     if (payload.length <= this.#maxDepth) {
       return this.#shortDecoder.decode(payload);
     }

@@ -10,7 +10,7 @@ import { checkInteger } from "../_async/check.ts";
 import { MsgpackExtension } from "./msgpack_extension.ts";
 
 const TIMESTAMP = -1;
-const BIGINT = 0x49; // "I"
+export const BIGINT = 0x49; // "I"
 const MAP = 0x4d; // "M"
 const SET = 0x53; // "S"
 /** The most bytes of a bigint. */
@@ -115,7 +115,8 @@ export class Extensions implements ExtensionCodecType<undefined> {
   }
 }
 
-function encodeBigint(value: bigint): Uint8Array {
+/** The payload of a bigint: two's complement, big-endian. */
+export function encodeBigint(value: bigint): Uint8Array {
   if (BigInt.asIntN(64, value) === value) {
     const bytes = new Uint8Array(8);
     new DataView(bytes.buffer).setBigInt64(0, value);

@@ -36,12 +36,14 @@ export class MsgpackReader {
   /** Whether the last value holds views into its bytes. */
   keeps = false;
   #maxDepth: number;
+  #exactIntegers: boolean;
   /** What is read next, and the end of it. */
   #at = 0;
   #end = 0;
 
-  constructor(maxDepth: number) {
+  constructor(maxDepth: number, exactIntegers: boolean) {
     this.#maxDepth = Math.min(maxDepth, MAX_DEPTH);
+    this.#exactIntegers = exactIntegers;
   }
 
   /** The one value that is in `bytes` from `start` to `end`, or `NOT_HERE`. */
@@ -128,8 +130,7 @@ export class MsgpackReader {
       case 0xce:
         return int32(bytes, at) >>> 0;
       case 0xcf:
-        return (int32(bytes, at) >>> 0) * 2 ** 32 +
-          (int32(bytes, at + 4) >>> 0);
+        return this.#readLong(bytes, at, int32(bytes, at) >>> 0);
       case 0xd0:
         return (bytes[at] << 24) >> 24;
       case 0xd1:
@@ -137,7 +138,7 @@ export class MsgpackReader {
       case 0xd2:
         return int32(bytes, at);
       case 0xd3:
-        return int32(bytes, at) * 2 ** 32 + (int32(bytes, at + 4) >>> 0);
+        return this.#readLong(bytes, at, int32(bytes, at));
       case 0xca:
         float.setInt32(0, int32(bytes, at));
         return float.getFloat32(0);
@@ -146,6 +147,15 @@ export class MsgpackReader {
         float.setInt32(4, int32(bytes, at + 4));
         return float.getFloat64(0);
     }
+  }
+
+  /** 64 bits, of which the upper half is `high`. */
+  #readLong(bytes: Uint8Array, at: number, high: number): number | bigint {
+    const low = int32(bytes, at + 4) >>> 0;
+    const value = high * 2 ** 32 + low;
+    return this.#exactIntegers && !Number.isSafeInteger(value)
+      ? BigInt(high) << 32n | BigInt(low)
+      : value;
   }
 
   #readBytes(bytes: Uint8Array, length: number): unknown {

@@ -1,5 +1,7 @@
 // The common part of MessagePack, written by hand: a call's small values.
 
+import { fits64, toExact } from "./_msgpack_integers.ts";
+
 /** The value takes the library: it has no room, no form, or an uncommon one. */
 export const NOT_HERE = -1;
 
@@ -25,9 +27,11 @@ export class MsgpackWriter {
   /** What `write` wrote, from the start. */
   readonly bytes: Uint8Array<ArrayBuffer> = new Uint8Array(LENGTH);
   #maxDepth: number;
+  #exactIntegers: boolean;
 
-  constructor(maxDepth: number) {
+  constructor(maxDepth: number, exactIntegers: boolean) {
     this.#maxDepth = Math.min(maxDepth, MAX_DEPTH);
+    this.#exactIntegers = exactIntegers;
   }
 
   /** Returns the length in bytes, or `NOT_HERE`. */
@@ -50,6 +54,8 @@ export class MsgpackWriter {
         return value === null
           ? this.#writeByte(at, 0xc0)
           : this.#writeObject(at, value, left);
+      case "bigint":
+        return this.#exactIntegers ? this.#writeBigint(at, value) : NOT_HERE;
       default:
         return NOT_HERE;
     }
@@ -96,6 +102,17 @@ export class MsgpackWriter {
     bytes[at] = value < 0 ? 0xd3 : 0xcf;
     writeUint32(bytes, at + 1, Math.floor(value / 2 ** 32));
     return writeUint32(bytes, at + 5, value);
+  }
+
+  /** As an integer of 64 bits, or as a number where that is exact. */
+  #writeBigint(at: number, value: bigint): number {
+    const exact = toExact(value);
+    if (typeof exact === "number") return this.#writeNumber(at, exact);
+    if (at + MAX_NUMBER > LENGTH || !fits64(value)) return NOT_HERE;
+    const { bytes } = this;
+    bytes[at] = value < 0n ? 0xd3 : 0xcf;
+    writeUint32(bytes, at + 1, Number(BigInt.asUintN(32, value >> 32n)));
+    return writeUint32(bytes, at + 5, Number(BigInt.asUintN(32, value)));
   }
 
   #writeString(at: number, value: string): number {

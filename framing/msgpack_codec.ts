@@ -10,6 +10,15 @@ export interface MsgpackOptions {
    * @default {100}
    */
   maxDepth?: number;
+  /**
+   * Whether 64-bit integers beyond 2^53, such as ids and nanoseconds of a Rust or
+   * Go program, come as `bigint` in the place of the nearest number. Then a
+   * `bigint` is sent as an integer too, if 64 bits hold it, and comes back as a
+   * number where that is exact. Smaller integers are numbers either way.
+   *
+   * @default {false}
+   */
+  exactIntegers?: boolean;
 }
 
 /**
@@ -31,7 +40,8 @@ export interface MsgpackOptions {
  * | `bigint` | extension 73: big-endian two's complement, to 8 KiB | `bigint` |
  * | `MsgpackExtension` | its own type | `MsgpackExtension` |
  *
- * A peer's 64-bit integer beyond 2^53 becomes the nearest number. Invalid UTF-8
+ * A peer's 64-bit integer beyond 2^53 becomes the nearest number, but with
+ * `exactIntegers` of {@linkcode createMsgpack} a `bigint`. Invalid UTF-8
  * in a str becomes U+FFFD. A map key named `__proto__` is refused, and so are
  * nesting above 100 and arrays longer than their frame: hostile bytes cost no
  * more than their length.
@@ -58,7 +68,18 @@ export interface MsgpackOptions {
 export const msgpack: Codec<unknown> = createMsgpack();
 
 /**
- * Makes a {@linkcode msgpack} codec with bounds of its own.
+ * Makes a {@linkcode msgpack} codec with bounds of its own, or with exact integers.
+ *
+ * @example A peer with 64-bit integers
+ * ```ts
+ * import { createMsgpack } from "@sluice/ipc/framing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const exact = createMsgpack({ exactIntegers: true });
+ * const bytes = exact.encode([2n ** 64n - 1n, 7n]);
+ * assertEquals(bytes.length, 11); // a uint 64, and a 7
+ * assertEquals(exact.decode(bytes), [2n ** 64n - 1n, 7]);
+ * ```
  *
  * @example Deeper messages
  * ```ts
@@ -70,12 +91,12 @@ export const msgpack: Codec<unknown> = createMsgpack();
  * assertThrows(() => flat.decode(new Uint8Array([0x91, 0x91, 0x91, 1])), FrameError);
  * ```
  *
- * @param options The bound of the nesting.
+ * @param options The bound of the nesting, and what 64-bit integers become.
  * @returns The codec.
  * @throws {RangeError} If `maxDepth` is no integer from 1 to 1024.
  */
 export function createMsgpack(options: MsgpackOptions = {}): Codec<unknown> {
-  const { maxDepth = 100 } = options;
+  const { maxDepth = 100, exactIntegers = false } = options;
   checkInteger("maxDepth", maxDepth, 1, 1024);
-  return new MsgpackCodec(maxDepth);
+  return new MsgpackCodec(maxDepth, exactIntegers);
 }

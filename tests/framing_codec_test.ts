@@ -213,6 +213,94 @@ Deno.test("createMsgpack refuses a depth out of its bounds", () => {
   assertThrows(() => createMsgpack({ maxDepth: 0 }), RangeError, "maxDepth");
 });
 
+const LONGS = [
+  2n ** 53n,
+  2n ** 53n + 1n,
+  2n ** 63n - 1n,
+  2n ** 63n,
+  2n ** 64n - 1n,
+  -(2n ** 53n),
+  -(2n ** 53n) - 1n,
+  -(2n ** 63n),
+  2n ** 64n,
+  -(2n ** 63n) - 1n,
+  3n ** 200n,
+];
+
+Deno.test("createMsgpack with exactIntegers keeps what a number can't hold", () => {
+  const exact = createMsgpack({ exactIntegers: true });
+  const value = {
+    longs: LONGS,
+    set: new Set(LONGS),
+    map: new Map(LONGS.map((each) => [each, [each]])),
+    numbers: [0, -1, 2 ** 31, 2 ** 32, -(2 ** 40), 2 ** 53 - 1, 1.5, 2 ** 60],
+  };
+  assertEquals(roundTrip(exact, value), value);
+  // A message that the library reads and writes.
+  const long = { ...value, text: "x".repeat(100_000), nested: [[[LONGS]]] };
+  assertEquals(roundTrip(exact, long), long);
+  assertEquals(roundTrip(exact, [7n, -(2n ** 40n)]), [7, -(2 ** 40)]);
+  class Point {
+    id = 3n ** 100n;
+    x = 2 ** 40;
+  }
+  assertEquals(roundTrip(exact, [new Point()]), [{ ...new Point() }]);
+});
+
+Deno.test("createMsgpack with exactIntegers speaks with other programs", () => {
+  const exact = createMsgpack({ exactIntegers: true });
+  const library = { useBigInt64: true };
+  const within = LONGS.filter((each) =>
+    BigInt.asUintN(64, each) === each || BigInt.asIntN(64, each) === each
+  );
+  for (const padding of ["", "x".repeat(20_000)]) { // by hand, by the library
+    const there = new Encoder(library).encode([within, padding]);
+    assertEquals(exact.decode(there), [within, padding]);
+    const back = exact.encode([within, padding]);
+    assertEquals(new Decoder(library).decode(back), [within, padding]);
+    // Go writes each int64 in nine bytes: a small one is a number like any other.
+    const small = new Encoder(library).encode([7n, -7n, 2n ** 40n, padding]);
+    assertEquals(exact.decode(small), [7, -7, 2 ** 40, padding]);
+    // No float comes where a number is whole.
+    const whole = [2 ** 32, 2 ** 53 - 1, -(2 ** 31) - 1, padding];
+    assertEquals(exact.encode(whole), msgpack.encode(whole));
+    const keys = new Uint8Array([
+      ...[0x82, 0xcf, 255, 255, 255, 255, 255, 255, 255, 255, 1],
+      ...[0xa1, 0x61, ...exact.encode(padding)],
+    ]);
+    assertEquals(exact.decode(keys), { [`${2n ** 64n - 1n}`]: 1, a: padding });
+  }
+});
+
+Deno.test("createMsgpack with exactIntegers gives back random values", () => {
+  const exact = createMsgpack({ exactIntegers: true });
+  forAll(500, (random) => {
+    const bits = BigInt(54 + random.below(10));
+    const long = (1n << bits) + BigInt(random.below(2 ** 31));
+    // A small bigint comes back as a number, and is the same from then on.
+    const once = roundTrip(exact, randomValue(random));
+    const value = [once, long, { long: -long }];
+    assertEquals(roundTrip(exact, value), value);
+  });
+});
+
+Deno.test("createMsgpack with exactIntegers bounds what it looks through", () => {
+  const exact = createMsgpack({ exactIntegers: true });
+  const cycle: unknown[] = [1n];
+  cycle.push(cycle, cycle, cycle); // 3^100 ways through
+  refuses(() => exact.encode(cycle), "nested deeper than maxDepth 100");
+  refuses(() => exact.encode([1n << 70_000n]), "exceeds 8192");
+  forAll(2000, (random) => {
+    const wire = random.bytes(random.below(300));
+    if (random.below(2) === 0) wire[0] = random.pick([0x93, 0x84, 0xdc, 0xcf]);
+    try {
+      exact.decode(wire);
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error;
+    }
+  });
+});
+
 Deno.test("stdMsgpack gives back what MessagePack can hold", () => {
   const value = { a: [1, "two", null, true], b: new Uint8Array([1]) };
   assertEquals(roundTrip(stdMsgpack, value), value);
