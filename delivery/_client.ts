@@ -8,7 +8,8 @@ import {
 import { within } from "../_async/wait.ts";
 import { ProtocolError } from "./delivery_error.ts";
 import { Greeter } from "./_greeter.ts";
-import { noConnection, Reconnector } from "./_reconnector.ts";
+import { Reconnector } from "../_async/reconnector.ts";
+import { isTransient, noConnection } from "./_reconnect.ts";
 import type { Connector, ReliableChannelOptions } from "./reliable_types.ts";
 import { Session } from "./_session.ts";
 import {
@@ -55,6 +56,7 @@ export class ReliableClient<In, Out> {
     this.#reconnector = new Reconnector({
       connect,
       options: options.reconnect,
+      isTransient,
       timeout: this.session.timeouts.connect,
       use: (duplex, signal, attempts) => this.#use(duplex, signal, attempts),
       onFailed: (error) => {

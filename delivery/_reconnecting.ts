@@ -5,7 +5,8 @@ import { deadline, within } from "../_async/wait.ts";
 import { closedHere, endedByPeer, peerOf } from "../framing/_channel_errors.ts";
 import { type Channel, channel, FrameError } from "../framing/mod.ts";
 import { ChannelSeries } from "./_channel_series.ts";
-import { noConnection, Reconnector } from "./_reconnector.ts";
+import { Reconnector } from "../_async/reconnector.ts";
+import { isTransient, noConnection } from "./_reconnect.ts";
 import type {
   ReconnectingChannel,
   ReconnectingChannelOptions,
@@ -51,6 +52,7 @@ export class ReconnectingClient<In, Out>
     this.#reconnector = new Reconnector({
       connect,
       options: options.reconnect,
+      isTransient,
       timeout: this.#timeouts.connect,
       use: (duplex, signal, attempts) => this.#use(duplex, signal, attempts),
       onFailed: (error) => this.#report(error, 0),

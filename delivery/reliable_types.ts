@@ -1,5 +1,5 @@
-import type { Connection, Duplex, Timeouts, WaitOptions } from "../duplex.ts";
-import type { RetryOptions } from "../_async/retry.ts";
+import type { Timeouts, WaitOptions } from "../duplex.ts";
+import type { ReconnectOptions } from "../_async/reconnector.ts";
 import type {
   Channel,
   ChannelValidators,
@@ -7,6 +7,8 @@ import type {
   FrameError,
 } from "../framing/mod.ts";
 import type { Window } from "./window.ts";
+
+export type { Connector, ReconnectOptions } from "../_async/reconnector.ts";
 
 /**
  * Where a channel that survives its connections stands:
@@ -182,30 +184,6 @@ export interface Reconnection {
    */
   readonly resumed: boolean;
 }
-
-/** How a lost connection is made anew. */
-export interface ReconnectOptions extends RetryOptions {
-  /**
-   * How many tries in a row may fail before the channel gives up. With the other
-   * defaults, 60 take about a minute.
-   *
-   * @default {60}
-   */
-  retries?: number;
-  /**
-   * Whether to try again after this error. By default, all but wrong arguments
-   * and missing permissions are.
-   */
-  isTransient?: (error: unknown) => boolean;
-}
-
-/**
- * Opens a connection of any transport, such as
- * `({ signal }) => connect("unix:/run/a.sock", { signal })`.
- */
-export type Connector = (
-  options: { signal: AbortSignal },
-) => Promise<Duplex | Connection>;
 
 /** Options for {@linkcode reliableChannel}. */
 export interface ReliableChannelOptions<In, Out>

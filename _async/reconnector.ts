@@ -1,19 +1,39 @@
 // The loop that keeps a connection there.
 
-import {
-  type Connection,
-  ConnectionClosedError,
-  type Duplex,
-} from "../duplex.ts";
-import { resolveRetry, retryDelay } from "../_async/retry.ts";
-import { deadline, sleep, within } from "../_async/wait.ts";
-import { ProtocolError } from "./delivery_error.ts";
-import type { Connector, ReconnectOptions } from "./reliable_types.ts";
+import type { Connection, Duplex } from "../duplex.ts";
+import { resolveRetry, retryDelay, type RetryOptions } from "./retry.ts";
+import { deadline, sleep, within } from "./wait.ts";
+
+/** How a lost connection is made anew. */
+export interface ReconnectOptions extends RetryOptions {
+  /**
+   * How many tries in a row may fail before it gives up. With the other
+   * defaults, 60 take about a minute.
+   *
+   * @default {60}
+   */
+  retries?: number;
+  /**
+   * Whether to try again after this error. By default, all but wrong arguments
+   * and missing permissions are.
+   */
+  isTransient?: (error: unknown) => boolean;
+}
+
+/**
+ * Opens a connection of any transport, such as
+ * `({ signal }) => connect("unix:/run/a.sock", { signal })`.
+ */
+export type Connector = (
+  options: { signal: AbortSignal },
+) => Promise<Duplex | Connection>;
 
 /** What a {@linkcode Reconnector} works with. */
 export interface ReconnectorParts {
   connect: Connector;
   options: ReconnectOptions | undefined;
+  /** Whether an error is worth another try, where the options don't tell. */
+  isTransient?: (error: unknown) => boolean;
   /** For the connection and what `use` says first, in milliseconds. */
   timeout: number;
   /**
@@ -47,7 +67,8 @@ export class Reconnector {
       ...options,
       retries: options.retries ?? RETRIES,
     });
-    this.#isTransient = options.isTransient ?? isTransient;
+    this.#isTransient = options.isTransient ?? parts.isTransient ??
+      isTransient;
   }
 
   async run(): Promise<void> {
@@ -124,18 +145,7 @@ const FINAL = new Set([
   "PermissionDenied",
 ]);
 
-function isTransient(error: unknown): boolean {
-  if (error instanceof ProtocolError) {
-    return !["desynchronised", "version", "refused"].includes(error.code);
-  }
+/** All but wrong arguments and missing permissions. */
+export function isTransient(error: unknown): boolean {
   return !(error instanceof Error && FINAL.has(error.name));
-}
-
-/** The end of a channel that stops trying: it says why the last try failed. */
-export function noConnection(error: unknown): ConnectionClosedError {
-  const why = error instanceof Error ? error.message : String(error);
-  return new ConnectionClosedError(
-    `Cannot use the channel: there is no connection, and no more tries: ${why}`,
-    { code: "lost", cause: error },
-  );
 }
