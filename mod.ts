@@ -50,9 +50,10 @@ export * from "./socket/mod.ts";
 export * from "./tcp/mod.ts";
 export * from "./rpc/mod.ts";
 // These win over those of rpc: they take an address as well.
-export { client, serve } from "./remote.ts";
+export { client, reconnectingClient, serve } from "./remote.ts";
 export type {
   AddressServer,
   ClientAddressOptions,
+  ReconnectingClientAddressOptions,
   ServeAddressOptions,
 } from "./remote.ts";

@@ -10,8 +10,12 @@ import {
   type Client,
   client as clientOf,
   type ClientOptions,
+  type Connector,
   type Context,
   type Handlers,
+  type ReconnectingClient,
+  reconnectingClient as reconnectingClientOf,
+  type ReconnectingClientOptions,
   serve as serveOn,
   type ServeOptions,
   type Server,
@@ -28,6 +32,13 @@ export interface ServeAddressOptions extends ServeOptions {
 export interface ClientAddressOptions extends ClientOptions {
   /** How to connect: `signal`, `timeout`, `retry` while there is no server. */
   connect?: ConnectOptions;
+}
+
+/** Options of {@linkcode reconnectingClient} for an address. */
+export interface ReconnectingClientAddressOptions<T = unknown>
+  extends ReconnectingClientOptions<T> {
+  /** How to connect; when it is tried again, `reconnect` tells. */
+  connect?: Omit<ConnectOptions, "retry" | "signal" | "timeout">;
 }
 
 /** What {@linkcode serve} returns for an address: it always has one. */
@@ -211,6 +222,53 @@ async function clientAt<T>(
     connection.abort();
     throw error;
   }
+}
+
+/**
+ * A typed client of the handlers at an address, which connects again by itself
+ * whenever its connection is lost. It is ready at once, without a promise: see
+ * `reconnectingClient` of `@sluice/ipc/rpc` for what becomes of calls.
+ *
+ * Requires the permissions of the transport.
+ *
+ * @example A server that restarts
+ * ```ts
+ * import { reconnectingClient, serve } from "@sluice/ipc";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const handlers = { add: (a: number, b: number) => a + b };
+ * const address = `unix:${await Deno.makeTempDir()}/a.sock`;
+ * await using api = reconnectingClient<typeof handlers>(address, {
+ *   timeout: 5_000, // of each call, the wait for a connection included
+ *   idempotent: ["add"], // may run twice: it is sent again
+ * });
+ * for (let start = 0; start < 2; start++) {
+ *   await using _server = await serve(address, handlers);
+ *   assertEquals(await api.add(start, 2), start + 2);
+ * }
+ * ```
+ *
+ * @typeParam T The type of the handlers: `typeof handlers`.
+ * @param target An address such as `"unix:/run/a.sock"`, or what opens a
+ * connection.
+ * @param options {@linkcode ReconnectingClientAddressOptions}
+ * @returns The typed proxy. Disposing of it closes the connection for good.
+ * @throws {TypeError} If an option is of the wrong type.
+ * @throws {RangeError} If an option is out of its bounds.
+ */
+export function reconnectingClient<T>(
+  target: string | URL | Connector,
+  options: ReconnectingClientAddressOptions<T> = {},
+): ReconnectingClient<T> {
+  const { connect: connectOptions, ...rest } = options;
+  const known = { credentials: peerCredentials, ...rest };
+  if (!isAddress(target)) return reconnectingClientOf<T>(target, known);
+  checkPlaces(known, "connect");
+  return reconnectingClientOf<T>(
+    ({ signal }) =>
+      connect(target, { timeout: Infinity, ...connectOptions, signal }),
+    known,
+  );
 }
 
 /** Throws for an option of a transport that would be passed over in silence. */

@@ -1,6 +1,7 @@
 // The typed proxy: property names become method names.
 
 import type { CallOptions } from "./call_options.ts";
+import type { Peer } from "./peer.ts";
 import type { Client, Session } from "./session.ts";
 
 type Send = (method: string, params: unknown[]) => Promise<unknown>;
@@ -19,16 +20,19 @@ export interface DirectCalls {
   ): Promise<void>;
 }
 
-const directCalls = new WeakMap<Session, DirectCalls>();
+/** What a client asks of what it calls through. */
+type Callable = Pick<Session, "close"> & { readonly peer: Partial<Peer> };
+
+const directCalls = new WeakMap<Callable, DirectCalls>();
 
 /** Makes the direct way known for `session`. */
-export function registerDirect(session: Session, calls: DirectCalls): void {
+export function registerDirect(session: Callable, calls: DirectCalls): void {
   directCalls.set(session, calls);
 }
 
 /** A client of what the peer of `session` serves. */
 export function createClient<T>(
-  session: Session,
+  session: Callable,
   options?: CallOptions,
 ): Client<T> {
   const show = () => `Client of ${session.peer.address ?? "a duplex"}`;

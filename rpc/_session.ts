@@ -110,6 +110,11 @@ export class RpcSession implements Session, Link, Taker<unknown> {
     return this.streams.size;
   }
 
+  /** Whether the peer takes no new calls. */
+  get peerIsDraining(): boolean {
+    return this.#caller.peerIsDraining;
+  }
+
   get liveCallbacks(): number {
     return this.callbacks.size;
   }

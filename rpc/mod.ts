@@ -51,6 +51,8 @@ export * from "./json_rpc.ts";
 export * from "./message_pack_rpc.ts";
 export * from "./peer.ts";
 export * from "./protocol.ts";
+export * from "./reconnecting_client.ts";
+export * from "./reconnecting_types.ts";
 export * from "./remote_stream.ts";
 export * from "./serve.ts";
 export * from "./session.ts";

@@ -6,6 +6,7 @@ import {
   assertEquals,
   assertRejects,
   assertStringIncludes,
+  assertThrows,
 } from "@std/assert";
 import { assertType, type IsExact } from "@std/testing/types";
 import {
@@ -15,6 +16,7 @@ import {
   connect,
   type Context,
   listen,
+  reconnectingClient,
   serve,
   type Server,
 } from "../mod.ts";
@@ -149,11 +151,36 @@ Deno.test("serve and client of the root take a listener or a duplex at once", as
   assertType<IsExact<ReturnType<typeof sum>, Promise<number>>>(true);
 });
 
+Deno.test("reconnectingClient takes an address, and options of its transport", async () => {
+  await using directory = await temporaryDirectory();
+  const handlers = { add: (a: number, b: number) => a + b };
+  const listening = await serve("tcp:127.0.0.1:0", handlers);
+  for (const address of [listening.address, `unix:${directory.path}/a.sock`]) {
+    await using api = reconnectingClient<typeof handlers>(address, {
+      connect: { tcp: { noDelay: true } },
+      idempotent: ["add"],
+      reconnect: { minDelay: 1, maxDelay: 5 },
+      timeout: 10_000,
+    });
+    if (address === listening.address) {
+      assertEquals(await api.add(1, 2), 3);
+      await listening.close();
+    }
+    await using _server = await serve(address, handlers);
+    assertEquals(await api.add(3, 4), 7);
+  }
+  assertThrows(
+    () => reconnectingClient("unix:/a", { tcp: {} } as object),
+    TypeError,
+    "tcp goes into connect",
+  );
+});
+
 Deno.test("the root exports all of rpc", () => {
   const exported = root as Record<string, unknown>;
   for (const [name, value] of Object.entries(rpc)) {
     assert(name in exported, name);
-    if (name !== "serve" && name !== "client") {
+    if (!["serve", "client", "reconnectingClient"].includes(name)) {
       assert(exported[name] === value, name);
     }
   }
