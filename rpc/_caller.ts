@@ -1,46 +1,36 @@
 // The calls that this side makes.
 
-import type { CallId } from "./protocol.ts";
 import type { CallOptions, Metadata } from "./call_options.ts";
 import type { Link } from "./_link.ts";
-import type { Callbacks } from "./_callbacks.ts";
 import type { OutgoingCall } from "./session_options.ts";
-import type { IncomingStream } from "./_incoming_stream.ts";
-import { checkRef, violation } from "./_link.ts";
 import { iterable } from "./_iterable_call.ts";
-import { Parcel } from "./_parcel.ts";
-import { Pending, PendingCalls } from "./_pending.ts";
-import { checkTimeout, MAX_TIMER, timeoutError } from "../_async/wait.ts";
+import type { Parcel } from "./_parcel.ts";
+import { Pending } from "./_pending.ts";
+import { checkTimeout, MAX_TIMER } from "../_async/wait.ts";
 import { hasLive } from "./_values.ts";
-import { fromWireError } from "./_wire_error.ts";
-import { isControl, isWithinDepth } from "./_methods.ts";
+import { isControl } from "./_methods.ts";
 import { RpcError } from "./errors.ts";
 import { throughMiddleware } from "./_middleware.ts";
-import { Streams } from "./_streams.ts";
+import { tooLate, type Unanswered } from "./_unanswered.ts";
 
 const NO_OPTIONS: CallOptions = {};
 const NO_METADATA: Metadata = {};
 
-/** Sends calls and settles them. */
+/** Sends calls, and takes them back. */
 export class Caller {
   #link: Link;
-  #streams: Streams;
   #parcel: Parcel;
-  #pending = new PendingCalls();
+  #unanswered: Unanswered;
   #onUnsent = (error: unknown, id: unknown): void => {
-    this.#fail(id as number, error, true);
+    this.#unanswered.fail(id as number, error, true);
   };
   /** The peer takes no new calls. */
   peerIsDraining = false;
 
-  constructor(link: Link, streams: Streams, callbacks: Callbacks) {
+  constructor(link: Link, parcel: Parcel, unanswered: Unanswered) {
     this.#link = link;
-    this.#streams = streams;
-    this.#parcel = new Parcel(link, streams, callbacks);
-  }
-
-  get size(): number {
-    return this.#pending.size;
+    this.#parcel = parcel;
+    this.#unanswered = unanswered;
   }
 
   /** A call, as a promise that can also be iterated. */
@@ -120,10 +110,10 @@ export class Caller {
         ),
       );
     }
-    if (this.#pending.size >= maxPendingCalls) {
+    if (this.#unanswered.size >= maxPendingCalls) {
       return Promise.reject(
         new RpcError(
-          `Cannot call ${method}: ${this.#pending.size} calls are pending, ` +
+          `Cannot call ${method}: ${this.#unanswered.size} calls are pending, ` +
             `maxPendingCalls is ${maxPendingCalls}`,
           { code: "overloaded" },
         ),
@@ -131,7 +121,7 @@ export class Caller {
     }
     const pending = new Pending(method, timeout, signal);
     // It is known before anything is sent: an answer can't be too early.
-    this.#pending.add(pending);
+    this.#unanswered.add(pending);
     const { id } = pending;
     try {
       let sent = params;
@@ -146,7 +136,7 @@ export class Caller {
       const message = this.#link.wire.request(id, method, sent);
       this.#link.post(message, this.#onUnsent, id);
     } catch (error) {
-      this.#fail(id, error, true);
+      this.#unanswered.fail(id, error, true);
     }
     return pending.promise;
   }
@@ -170,27 +160,11 @@ export class Caller {
 
   /** Stops waiting, and tells the peer. */
   #giveUp(id: number, reason: unknown, own: boolean = false): void {
-    const passed = this.#pending.get(id)?.passed;
-    if (!this.#fail(id, reason, false, own)) return;
+    const passed = this.#unanswered.get(id)?.passed;
+    if (!this.#unanswered.fail(id, reason, false, own)) return;
     const message = this.#link.wire.cancel(id);
     if (message !== undefined) this.#link.post(message);
     for (const stream of passed?.streams ?? []) stream.stop();
-  }
-
-  /** Rejects; false where the call is over already. */
-  #fail(
-    id: CallId,
-    error: unknown,
-    unsent: boolean = false,
-    own: boolean = false,
-  ): boolean {
-    const pending = this.#take(id);
-    if (pending === undefined) return false;
-    if (unsent) this.#parcel.takeBack(pending.passed);
-    pending.stream?.stream.cancel(error);
-    if (own) pending.fail(error as Error);
-    else pending.reject(error);
-    return true;
   }
 
   async #tell(
@@ -212,98 +186,6 @@ export class Caller {
     await this.#link.room(1);
     if (failed) throw failure;
   }
-
-  /** Ends the wait for `id`, if there is one. */
-  #take(id: CallId): Pending | undefined {
-    const pending = this.#pending.take(id);
-    if (pending === undefined) return undefined;
-    pending.clear?.();
-    if (this.#pending.size === 0) this.#link.settled();
-    return pending;
-  }
-
-  /** An answer for a call given up is late; for one never made, a lie. */
-  #checkId(id: CallId): void {
-    if (!this.#pending.knew(id)) {
-      throw violation(`Cannot read answer: call ${id} was never made`);
-    }
-  }
-
-  onResult(id: CallId, value: unknown): void {
-    const pending = this.#take(id);
-    if (pending === undefined) return this.#checkId(id);
-    if (pending.stream !== undefined) {
-      const { stream, kind } = pending.stream;
-      this.#bind(stream, pending.signal);
-      return pending.resolve(Streams.present(stream, kind));
-    }
-    const { maxDepth } = this.#link.options;
-    if (!isWithinDepth(value, maxDepth)) {
-      const error = violation(
-        `Cannot read result of ${pending.method}: ` +
-          `it is nested deeper than maxDepth ${maxDepth}`,
-      );
-      pending.reject(error);
-      throw error;
-    }
-    pending.resolve(value);
-  }
-
-  onError(id: CallId, value: unknown): void {
-    const pending = this.#take(id);
-    if (pending === undefined) return this.#checkId(id);
-    const error = fromWireError(value);
-    pending.stream?.stream.cancel(error);
-    pending.fail(
-      error.code === "deadline-exceeded" && pending.timeout !== Infinity
-        ? tooLate(pending)
-        : error,
-    );
-  }
-
-  /** `$stream [call, id, kind]`: the answer that follows is a stream. */
-  onStream([call, ref, kind]: unknown[]): void {
-    const id = checkRef(call);
-    const pending = this.#pending.get(id);
-    if (pending === undefined) {
-      this.#checkId(id);
-      this.#streams.receive(ref)?.return();
-      return;
-    }
-    if (pending.stream !== undefined) {
-      throw violation(`Cannot read answer: call ${id} has two streams`);
-    }
-    Streams.checkKind(kind);
-    const stream = this.#streams.receive(ref);
-    if (stream !== undefined) pending.stream = { stream, kind };
-    else {
-      this.#fail(
-        id,
-        new RpcError(
-          `Cannot take stream of ${pending.method}: ` +
-            `maxStreams is ${this.#link.options.maxStreams}`,
-          { code: "overloaded" },
-        ),
-      );
-    }
-  }
-
-  /** The signal of the call ends the stream too. */
-  #bind(stream: IncomingStream, signal: AbortSignal | undefined): void {
-    if (signal === undefined) return;
-    const onAbort = () => stream.cancel(signal.reason);
-    if (signal.aborted) return onAbort();
-    signal.addEventListener("abort", onAbort, { once: true });
-    stream.onEnd = () => signal.removeEventListener("abort", onAbort);
-  }
-
-  /** The connection ended. */
-  close(error: unknown): void {
-    for (const pending of this.#pending.clear()) {
-      pending.clear?.();
-      pending.reject(error);
-    }
-  }
 }
 
 /** `f(1, undefined)` is `f(1)`: sent, it would be `null` and no default apply. */
@@ -311,8 +193,4 @@ function trimmed(params: readonly unknown[]): readonly unknown[] {
   let { length } = params;
   while (length > 0 && params[length - 1] === undefined) length--;
   return length === params.length ? params : params.slice(0, length);
-}
-
-function tooLate(pending: Pending): DOMException {
-  return timeoutError(`Cannot call ${pending.method}`, pending.timeout);
 }

@@ -6,20 +6,24 @@ import type { Callbacks } from "./_callbacks.ts";
 import type { Callee } from "./_callee.ts";
 import type { Caller } from "./_caller.ts";
 import type { Streams } from "./_streams.ts";
+import type { Unanswered } from "./_unanswered.ts";
 
 /** Hands each message to the part of the session that it is for. */
 export class Dispatch implements WireEvents {
   #link: Link & { streams: Streams; callbacks: Callbacks };
   #caller: Caller;
+  #unanswered: Unanswered;
   #callee: Callee;
 
   constructor(
     link: Link & { streams: Streams; callbacks: Callbacks },
     caller: Caller,
+    unanswered: Unanswered,
     callee: Callee,
   ) {
     this.#link = link;
     this.#caller = caller;
+    this.#unanswered = unanswered;
     this.#callee = callee;
   }
 
@@ -28,11 +32,11 @@ export class Dispatch implements WireEvents {
   }
 
   result(id: CallId, value: unknown): void {
-    this.#caller.onResult(id, value);
+    this.#unanswered.onResult(id, value);
   }
 
   error(id: CallId, error: unknown): void {
-    this.#caller.onError(id, error);
+    this.#unanswered.onError(id, error);
   }
 
   cancel(id: CallId): void {
@@ -57,7 +61,7 @@ export class Dispatch implements WireEvents {
       case "$with":
         return this.#callee.onWith(params);
       case "$stream":
-        return this.#caller.onStream(params);
+        return this.#unanswered.onStream(params);
       case "$end":
         return streams.onEnd(params);
       case "$stop":

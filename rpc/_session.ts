@@ -9,8 +9,6 @@ import type { CheckedOptions } from "./_options.ts";
 import type { MethodTable } from "./_methods.ts";
 import type { ExtensionName, Link } from "./_link.ts";
 import type { DuplexChannel } from "../framing/_channel.ts";
-import type { Taker } from "../framing/_inbox.ts";
-import { peerOf } from "../framing/_channel_errors.ts";
 import { channel, FrameError } from "../framing/mod.ts";
 import { ConnectionClosedError } from "../duplex.ts";
 import { deadline, within } from "../_async/wait.ts";
@@ -22,18 +20,13 @@ import { describePeer } from "./_peer.ts";
 import { Dispatch } from "./_dispatch.ts";
 import { Liveness } from "./_liveness.ts";
 import { type Fail, Outbox } from "./_outbox.ts";
+import { Parcel } from "./_parcel.ts";
+import { Reader } from "./_reader.ts";
 import { RpcError } from "./errors.ts";
+import { isCode, isMalformed, reasonOf } from "./_session_end.ts";
 import { Streams } from "./_streams.ts";
+import { Unanswered } from "./_unanswered.ts";
 import { toWireError } from "./_wire_error.ts";
-
-/**
- * Answers that may wait for a peer that doesn't read; then we stop reading.
- * While this side waits for answers itself it reads on for longer: two sides
- * that flood each other would both stop otherwise. A peer within its own
- * default `maxPendingCalls` never has more to wait for.
- */
-const MAX_UNSENT = 256;
-const MAX_UNSENT_WHILE_CALLING = 65_536;
 
 /** How long a peer that is told of a drain has to say so, in milliseconds. */
 const FAREWELL = 1_000;
@@ -42,7 +35,7 @@ const FAREWELL = 1_000;
 const OWN_ACCORD = new Set(["$with", "$items", "$end", "$cancel", "$drain"]);
 
 /** A {@linkcode Session} over a duplex. */
-export class RpcSession implements Session, Link, Taker<unknown> {
+export class RpcSession implements Session, Link {
   readonly duplex: Duplex;
   readonly peer: Peer;
   readonly closed: Promise<void>;
@@ -55,14 +48,13 @@ export class RpcSession implements Session, Link, Taker<unknown> {
   #channel: DuplexChannel<unknown, unknown>;
   #outbox: Outbox;
   #caller: Caller;
+  #unanswered: Unanswered;
   #callee: Callee;
-  #dispatch: Dispatch;
+  #reader: Reader;
   #liveness: Liveness;
   #done = Promise.withResolvers<void>();
   #closing: Promise<void> | undefined;
   #onSettled: (() => void) | undefined;
-  /** Wakes what waits for the peer to read: now this side calls too. */
-  #onCall: (() => void) | undefined;
 
   constructor(duplex: Duplex, methods: MethodTable, options: CheckedOptions) {
     this.duplex = duplex;
@@ -86,12 +78,27 @@ export class RpcSession implements Session, Link, Taker<unknown> {
       options.stallTimeout,
       (error) => this.#end(error),
     );
-    this.#caller = new Caller(this, this.streams, this.callbacks);
+    const parcel = new Parcel(this, this.streams, this.callbacks);
+    this.#unanswered = new Unanswered(this, this.streams, parcel);
+    this.#caller = new Caller(this, parcel, this.#unanswered);
     this.#callee = new Callee(this, methods, this.streams, this.callbacks);
-    this.#dispatch = new Dispatch(this, this.#caller, this.#callee);
     this.#liveness = new Liveness(this, options);
+    this.#reader = new Reader({
+      channel: this.#channel,
+      wire: this.wire,
+      outbox: this.#outbox,
+      unanswered: this.#unanswered,
+      dispatch: new Dispatch(
+        this,
+        this.#caller,
+        this.#unanswered,
+        this.#callee,
+      ),
+      liveness: this.#liveness,
+      onEnd: (cause) => this.#end(cause),
+    });
     registerDirect(this, this.#caller);
-    this.#read();
+    this.#reader.run();
   }
 
   get session(): Session {
@@ -99,7 +106,7 @@ export class RpcSession implements Session, Link, Taker<unknown> {
   }
 
   get pendingCalls(): number {
-    return this.#caller.size;
+    return this.#unanswered.size;
   }
 
   get runningCalls(): number {
@@ -155,56 +162,13 @@ export class RpcSession implements Session, Link, Taker<unknown> {
     return performance.now() - start;
   }
 
-  async #read(): Promise<void> {
-    try {
-      while (this.ended === undefined) {
-        if (this.#outbox.answers >= MAX_UNSENT) await this.#catchUp();
-        const message = this.#channel.tryReceive();
-        if (message !== undefined) this.#accept(message);
-        else await this.#channel.handTo(this);
-      }
-    } catch (error) {
-      this.#end(error);
-    }
-  }
-
-  take(message: unknown): boolean {
-    try {
-      this.#accept(message);
-    } catch (error) {
-      this.#end(error);
-    }
-    return this.ended === undefined && this.#outbox.answers < MAX_UNSENT;
-  }
-
-  turnOver(): void {
-    this.#outbox.turnOver();
-  }
-
-  /** A peer that asks without reading the answers has to wait. */
-  async #catchUp(): Promise<void> {
-    while (
-      this.#outbox.answers >=
-        (this.#caller.size > 0 ? MAX_UNSENT_WHILE_CALLING : MAX_UNSENT)
-    ) {
-      const called = new Promise<void>((resolve) => this.#onCall = resolve);
-      await Promise.race([this.#outbox.progress(), called]);
-    }
-    this.#onCall = undefined;
-  }
-
-  #accept(message: unknown): void {
-    this.#liveness.received++;
-    this.wire.read(message, this.#dispatch);
-  }
-
   get isBehind(): boolean {
     return this.#outbox.length > 0;
   }
 
   post(message: unknown, fail?: Fail, token?: unknown): void {
     this.#outbox.post(message, fail, token);
-    this.#onCall?.();
+    this.#reader.called();
   }
 
   answer(message: unknown, fail?: Fail, token?: unknown): void {
@@ -230,7 +194,7 @@ export class RpcSession implements Session, Link, Taker<unknown> {
 
   /** Whether nothing runs, waits or streams out. */
   get isQuiet(): boolean {
-    return this.#callee.size === 0 && this.#caller.size === 0 &&
+    return this.#callee.size === 0 && this.#unanswered.size === 0 &&
       this.streams.sending === 0;
   }
 
@@ -310,8 +274,9 @@ export class RpcSession implements Session, Link, Taker<unknown> {
   /** Everything that waits learns why. */
   #stopAll(error: unknown): void {
     this.ended = error;
+    this.#reader.stop();
     this.#liveness.stop();
-    this.#caller.close(error);
+    this.#unanswered.close(error);
     this.streams.close(error);
     this.#callee.close(error);
     this.callbacks.close();
@@ -324,24 +289,14 @@ export class RpcSession implements Session, Link, Taker<unknown> {
       if (this.#closing === undefined) this.#channel.abort(cause);
       return;
     }
-    const clean = cause instanceof ConnectionClosedError &&
-      cause.code === "ended";
-    const own = cause instanceof ConnectionClosedError &&
-      cause.code === "closed";
-    this.#stopAll(
-      clean
-        ? ended(peerOf(this.duplex), cause)
-        : cause instanceof Error && !(cause instanceof FrameError) &&
-            !(cause instanceof RpcError)
-        ? cause
-        : broke(cause),
-    );
+    const clean = isCode(cause, "ended");
+    this.#stopAll(reasonOf(cause, this.duplex));
     if (clean) {
       // Nothing can be answered any more, but what was answered still leaves.
       this.#closing ??= this.#finish();
       return;
     }
-    if (!own) this.options.onError(cause, this);
+    if (!isCode(cause, "closed")) this.options.onError(cause, this);
     if (isMalformed(cause)) {
       const wire = toWireError(
         new RpcError((cause as Error).message, { code: "malformed" }),
@@ -378,29 +333,4 @@ export class RpcSession implements Session, Link, Taker<unknown> {
       .catch(() => {});
     this.#channel.abort(cause);
   }
-}
-
-function isMalformed(cause: unknown): boolean {
-  return cause instanceof FrameError ||
-    (cause instanceof RpcError && cause.code === "malformed");
-}
-
-/** What calls without an answer reject with when the connection is no use. */
-function broke(cause: unknown): ConnectionClosedError {
-  const reason = cause instanceof Error ? ` (${cause.message})` : "";
-  return new ConnectionClosedError(
-    `Cannot call: the connection broke${reason}`,
-    { code: "lost", cause },
-  );
-}
-
-/** What calls without an answer reject with when the peer ends in order. */
-function ended(
-  peer: string | undefined,
-  cause: unknown,
-): ConnectionClosedError {
-  return new ConnectionClosedError(
-    `Cannot call: ${peer ?? "the peer"} ended the connection`,
-    { code: "ended", cause },
-  );
 }
