@@ -7,31 +7,22 @@ import { decode, type DecodeParts, NOTHING, Refused } from "./_decode.ts";
 import { ProtocolError } from "./delivery_error.ts";
 import { type DataRun, payloadLength } from "./_frame_header.ts";
 import { PayloadQueue } from "./_payload_queue.ts";
+import {
+  ReceivedCounts,
+  type ReceivedCountsParts,
+} from "./_received_counts.ts";
 import type { Window } from "./window.ts";
 import { HEADER_BYTES } from "./_wire.ts";
 
 /** What an {@linkcode Incoming} is made of. */
-export interface IncomingParts<In> extends DecodeParts<In> {
-  /** What the peer may send before it is acknowledged. */
-  window: Required<Window>;
+export interface IncomingParts<In>
+  extends DecodeParts<In>, ReceivedCountsParts {
   /** Whether a message counts when it was taken, or when the next is asked for. */
   whenHandled: boolean;
-  /** There is more to acknowledge: at once, or when it is convenient. */
-  onSettled: (urgent: boolean) => void;
 }
 
-/**
- * Holds the messages that arrived until the application takes them, and counts
- * them: arrived, settled, and acknowledged to the peer. What arrived and is not
- * acknowledged never exceeds the window.
- */
+/** Holds the messages that arrived until the application takes them. */
 export class Incoming<In> {
-  /** The number of the next message to arrive. */
-  expected = 0;
-  /** All before this one are the application's: the peer may forget them. */
-  settled = 0;
-  /** All before this one were acknowledged. */
-  acknowledged = 0;
   duplicates = 0;
   /** Whether a message was handed out since `settle`. */
   isHandling = false;
@@ -39,13 +30,7 @@ export class Incoming<In> {
   end: unknown;
   #parts: IncomingParts<In>;
   #whenHandled: boolean;
-  /**
-   * So much is acknowledged at once. Who sends small messages takes time to make
-   * them: a quarter of the window leaves three to live on. For long ones half
-   * will do.
-   */
-  #manyMessages: number;
-  #manyBytes: number;
+  #counts: ReceivedCounts;
   #queue = new PayloadQueue();
   #waiting = new WaitList<In, undefined>();
   /**
@@ -53,16 +38,6 @@ export class Incoming<In> {
    * where it is no promise any more. Who waits for it can give up.
    */
   #ahead: In | Refused | Promise<In | Refused> | typeof NOTHING = NOTHING;
-  /** Bytes that arrived and are not acknowledged, and those settled of them. */
-  #heldBytes = 0;
-  #settledBytes = 0;
-  /** Messages, and their bytes, that are taken and not settled. */
-  #taken = 0;
-  #takenBytes = 0;
-  /** Whether `onSettled` was called since the last acknowledgement. */
-  #noted = false;
-  /** Where `settled` makes an acknowledgement urgent. */
-  #dueAt: number;
   /** Who waits for all to be taken. */
   #onEmpty: (() => void) | undefined;
   /** Messages in the queue from a session that is no more. */
@@ -73,19 +48,27 @@ export class Incoming<In> {
   constructor(parts: IncomingParts<In>) {
     this.#parts = parts;
     this.#whenHandled = parts.whenHandled;
-    this.#manyMessages = Math.ceil(parts.window.maxMessages / 4);
-    this.#manyBytes = Math.ceil(parts.window.maxBytes / 2);
-    this.#dueAt = this.#manyMessages;
+    this.#counts = new ReceivedCounts(parts);
+  }
+
+  /** The number of the next message to arrive. */
+  get expected(): number {
+    return this.#counts.expected;
+  }
+
+  /** All before this one are the application's: the peer may forget them. */
+  get settled(): number {
+    return this.#counts.settled;
+  }
+
+  /** All before this one were acknowledged. */
+  get acknowledged(): number {
+    return this.#counts.acknowledged;
   }
 
   /** The peer's window: the smaller one holds. */
-  setPeer({ maxMessages, maxBytes }: Required<Window>): void {
-    const { window } = this.#parts;
-    this.#manyMessages = Math.ceil(
-      Math.min(maxMessages, window.maxMessages) / 4,
-    );
-    this.#manyBytes = Math.ceil(Math.min(maxBytes, window.maxBytes) / 2);
-    this.#dueAt = this.acknowledged + this.#manyMessages;
+  setPeer(window: Required<Window>): void {
+    this.#counts.setPeer(window);
   }
 
   /**
@@ -99,7 +82,7 @@ export class Incoming<In> {
 
   /** The number of the message that was taken last. */
   get last(): number {
-    return this.settled + this.#taken - 1;
+    return this.#counts.settled + this.#counts.taken - 1;
   }
 
   /**
@@ -108,29 +91,25 @@ export class Incoming<In> {
    */
   push(bytes: Uint8Array, start: number, end: number, run: DataRun): void {
     const { count } = run;
-    const ahead = (run.sequence - this.expected) | 0;
+    const counts = this.#counts;
+    const ahead = (run.sequence - counts.expected) | 0;
     if (ahead < 0) {
       if (count > 1) return this.#pushEach(bytes, start, end, run);
       this.duplicates++;
       this.#parts.onSettled(true); // the peer may have missed it
       return;
     }
-    if (ahead > 0) throw this.gap(this.expected + ahead);
-    const { maxMessages, maxBytes } = this.#parts.window;
-    const held = this.#heldBytes + end - start - (count - 1) * HEADER_BYTES;
-    if (
-      this.expected + count - this.acknowledged > maxMessages ||
-      held - run.lastLength >= maxBytes
-    ) {
+    if (ahead > 0) throw this.gap(counts.expected + ahead);
+    const length = end - start - (count - 1) * HEADER_BYTES;
+    if (!counts.arrive(count, length, run.lastLength)) {
       if (count > 1) return this.#pushEach(bytes, start, end, run);
+      const { maxMessages, maxBytes } = this.#parts.window;
       throw new ProtocolError(
-        `Cannot receive message ${this.expected}: the peer exceeds its window ` +
-          `of ${maxMessages} messages or ${maxBytes} bytes`,
+        `Cannot receive message ${counts.expected}: the peer exceeds its ` +
+          `window of ${maxMessages} messages or ${maxBytes} bytes`,
         { code: "window" },
       );
     }
-    this.expected += count;
-    this.#heldBytes = held;
     if (this.end !== undefined) return; // nobody takes it: no acknowledgement
     this.#queue.push(bytes, start, start + run.firstLength, count);
     this.#handOut();
@@ -178,17 +157,8 @@ export class Incoming<In> {
     if (isLast) this.#onEmpty?.();
     const length = queue.end - queue.start;
     if (this.#stale > 0) this.#stale--;
-    else if (this.#whenHandled) {
-      this.#taken++;
-      this.#takenBytes += length;
-    } else {
-      const settled = ++this.settled;
-      const bytes = this.#settledBytes += length;
-      if (
-        isLast || !this.#noted || settled >= this.#dueAt ||
-        bytes >= this.#manyBytes
-      ) this.#note();
-    }
+    else if (this.#whenHandled) this.#counts.take(length);
+    else this.#counts.settleOne(length, isLast);
   }
 
   /** The next message that is here and checked, what refused it, or `NOTHING`. */
@@ -204,7 +174,7 @@ export class Incoming<In> {
       this.isHandling = true;
       return item;
     }
-    if (!this.isHandling && this.#taken > 0) this.#onRefused();
+    if (!this.isHandling && this.#counts.taken > 0) this.#onRefused();
     return NOTHING;
   }
 
@@ -251,7 +221,7 @@ export class Incoming<In> {
 
   receive(options?: WaitOptions): Promise<In> {
     if (options?.signal?.aborted) return Promise.reject(options.signal.reason);
-    if (this.#taken > 0) this.settle();
+    if (this.#counts.taken > 0) this.settle();
     else this.isHandling = false;
     const item = this.take();
     if (item instanceof Refused) return Promise.reject(item.error);
@@ -282,44 +252,19 @@ export class Incoming<In> {
   /** Counts what was taken as the application's. */
   settle(): void {
     this.isHandling = false;
-    if (this.#taken === 0 || this.#ahead !== NOTHING) return;
-    this.settled += this.#taken;
-    this.#settledBytes += this.#takenBytes;
-    this.#taken = this.#takenBytes = 0;
-    this.#note();
-  }
-
-  /** Tells that there is more to acknowledge, where that is news. */
-  #note(): void {
-    const many = this.settled - this.acknowledged >= this.#manyMessages ||
-      this.#settledBytes >= this.#manyBytes;
-    // Amid others, one call until the next acknowledgement is enough.
-    if (many || this.isEmpty || !this.#noted) {
-      this.#noted = true;
-      this.#parts.onSettled(many);
-    }
+    if (this.#counts.taken === 0 || this.#ahead !== NOTHING) return;
+    this.#counts.settle(this.isEmpty);
   }
 
   /** Notes that the peer is told now. Returns what to tell. */
   acknowledge(): number {
-    this.acknowledged = this.settled;
-    this.#dueAt = this.settled + this.#manyMessages;
-    this.#noted = false;
-    // The length of a payload is gone where its buffer was transferred.
-    this.#heldBytes = this.settled === this.expected
-      ? 0
-      : this.#heldBytes - this.#settledBytes;
-    this.#settledBytes = 0;
-    return this.acknowledged;
+    return this.#counts.acknowledge();
   }
 
   /** Goes on with other numbers. What waits in the queue stays. */
   restart(sequence: number): void {
     this.#stale = this.#queue.size;
-    this.expected = this.settled = this.acknowledged = sequence;
-    this.#dueAt = this.settled + this.#manyMessages;
-    this.#heldBytes = this.#settledBytes = 0;
-    this.#taken = this.#takenBytes = 0;
+    this.#counts.restart(sequence);
   }
 
   /** No more messages come after those that are here. */
