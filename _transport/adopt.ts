@@ -102,8 +102,15 @@ export class AdoptedAcceptor implements Acceptor {
         throw error;
       }
       if (this.#server === undefined) this.#start();
+      this.keepAlive(true);
       await new Promise<void>((resolve) => this.#wake = resolve);
+      this.keepAlive(false); // it goes on listening
     }
+  }
+
+  keepAlive(on: boolean): void {
+    if (on) this.#server?.ref();
+    else this.#server?.unref();
   }
 
   /**

@@ -62,6 +62,10 @@ export class HandshakeAcceptor implements Acceptor {
     }
   }
 
+  keepAlive(on: boolean): void {
+    this.#listener.keepAlive?.(on);
+  }
+
   async #next(): Promise<Connection> {
     for (;;) {
       const ready = this.#ready.shift();

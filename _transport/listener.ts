@@ -32,6 +32,8 @@ export class AcceptListener implements Listener {
   #spare: Connection[] = [];
   #pumping = false;
   #pumped: Promise<void> | undefined;
+  /** Nobody waits for the accept that is under way: the program may end. */
+  #released = false;
   #retired = false;
   /** What was accepted is still being collected. */
   #retiring = false;
@@ -53,6 +55,10 @@ export class AcceptListener implements Listener {
     const onAbort = () => {
       this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
       reject(signal?.reason);
+      if (this.#waiters.length === 0 && !this.#retiring) {
+        this.#released = true;
+        this.keepAlive(false);
+      }
     };
     const settle = () => signal?.removeEventListener("abort", onAbort);
     const waiter: Waiter = {
@@ -60,6 +66,10 @@ export class AcceptListener implements Listener {
       reject: (error) => (settle(), reject(error)),
     };
     this.#waiters.push(waiter);
+    if (this.#released) {
+      this.#released = false;
+      this.keepAlive(true);
+    }
     signal?.addEventListener("abort", onAbort, { once: true });
     if (!this.#pumping && !this.#retiring) this.#pumped = this.#pump();
     return promise;

@@ -239,6 +239,10 @@ class FifoAcceptor {
     return made;
   }
 
+  keepAlive(on: boolean): void {
+    this.#bound.requests.keepAlive(on);
+  }
+
   async close(): Promise<void> {
     const { fifo, requests, keeper } = this.#bound;
     this.#closed = true;

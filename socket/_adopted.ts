@@ -80,6 +80,7 @@ export function adoptListener(
       await onClose();
     },
     descriptor: () => acceptor.descriptor(),
+    keepAlive: (on) => acceptor.keepAlive(on),
     retire: async () =>
       (await acceptor.retire()).filter((connection) => {
         const error = allow &&

@@ -38,6 +38,7 @@ export async function listenTcp(
   return new BoundListener("tcp", listener.addr as Deno.NetAddr, {
     accept: () => acceptTcp(listener, options),
     close: () => listener.close(),
+    keepAlive: (on) => on ? listener.ref() : listener.unref(),
     descriptor: () => findInetListener(listener.addr as Deno.NetAddr),
     retire() {
       listener.close();

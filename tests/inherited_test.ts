@@ -88,6 +88,29 @@ test(
   python,
 );
 
+test(
+  "an inherited listener that nobody waits for lets its program end",
+  async () => {
+    await using directory = await temporaryDirectory();
+    const path = `${directory.path}/a.sock`;
+    await using peer = startPeer("python3", [
+      peerPath("activator.py"),
+      "web",
+      "own",
+      `unix:${path}`,
+      "--",
+      ...[Deno.execPath(), "run", "-A", peerPath("inherited_once.ts")],
+    ]);
+    assertEquals(await peer.line(), "ready");
+    (await connectUnix({ path })).abort();
+    assertEquals(await peer.line(), "served");
+    const late = setTimeout(() => peer.process.kill("SIGKILL"), 10_000);
+    assertEquals((await peer.status).code, 0);
+    clearTimeout(late);
+  },
+  python,
+);
+
 test("inheritedListeners works under systemd-socket-activate", async () => {
   await using directory = await temporaryDirectory();
   const path = `${directory.path}/a.sock`;

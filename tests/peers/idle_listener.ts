@@ -1,4 +1,4 @@
-// Listens at an address, serves itself once, and then waits for nobody: the
+// Listens at an address, serves itself once, gives up waiting for another: the
 // program has nothing left to do. Options of listen and connect come as JSON.
 
 import { connect, listen } from "../../mod.ts";
@@ -11,6 +11,11 @@ setTimeout(async () => {
   client.abort();
 }, 10);
 (await accepting).abort();
+const stop = new AbortController();
+const given = listener.accept({ signal: stop.signal });
+const again = listener.accept({ signal: stop.signal });
+stop.abort();
+await Promise.allSettled([given, again]); // who gave up waits no more
 console.log("served");
 // It is still there: what goes is not collected as garbage.
 Object.assign(globalThis, { listener });
