@@ -1,6 +1,7 @@
 // Bytes that one user of a pool's connection leaves are never the next one's.
 
 import { assert, assertEquals } from "@std/assert";
+import { fileURLToPath } from "node:url";
 import { connect, type ConnectOptions, listen } from "../address.ts";
 import type { ListenOptions } from "../address.ts";
 import type { Connection } from "../duplex.ts";
@@ -210,7 +211,9 @@ Deno.test("createPool leases no connection that a request is still written to", 
 });
 
 Deno.test("createPool finds what is left without --allow-ffi", async () => {
-  const script = new URL("peers/pool_without_ffi.ts", import.meta.url).pathname;
+  const script = fileURLToPath(
+    new URL("peers/pool_without_ffi.ts", import.meta.url),
+  );
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-prompt", "--allow-net", script],
   }).output();
