@@ -1,6 +1,7 @@
 // A lock file around probing, replacing and removing a path: of a socket, a FIFO.
 
 import { sleep } from "../_async/wait.ts";
+import { isSameFile } from "./same_file.ts";
 
 /** How often a lock that another starter holds is asked for again, in ms. */
 const LOCK_PAUSE = 5;
@@ -20,7 +21,7 @@ export async function lockPath(
     const file = await openLock(what, lock);
     try {
       // Its holder removes the file, and a lock on a removed one locks nothing.
-      if (file.tryLockSync(true) && await isSameFile(file, lock)) {
+      if (file.tryLockSync(true) && await isAt(file, lock)) {
         return { [Symbol.dispose]: () => unlock(file, lock) };
       }
     } catch (error) {
@@ -65,10 +66,10 @@ function unlock(file: Deno.FsFile, lock: string): void {
   file.close();
 }
 
-async function isSameFile(file: Deno.FsFile, path: string): Promise<boolean> {
+async function isAt(file: Deno.FsFile, path: string): Promise<boolean> {
   const [held, named] = await Promise.all([
     file.stat(),
     Deno.lstat(path).catch(() => undefined),
   ]);
-  return held.ino === named?.ino && held.dev === named?.dev;
+  return isSameFile(held, named);
 }

@@ -53,11 +53,3 @@ export function noFifo(what: string, cause?: unknown): Error {
     { cause },
   );
 }
-
-/** Whether two looks at a path saw the same file. */
-export function isSame(
-  a: Deno.FileInfo,
-  b: Deno.FileInfo | undefined,
-): boolean {
-  return b !== undefined && a.ino === b.ino && a.dev === b.dev;
-}

@@ -5,7 +5,8 @@ import { namedError } from "../_libc/errno.ts";
 import { isPipe, openEnd, pollNow, readNow } from "../_libc/fifo.ts";
 import { POLLHUP } from "../_libc/constants.ts";
 import { closeDescriptor } from "../_libc/pipe.ts";
-import { isSame, noFifo, statFifo } from "./_fifo_path.ts";
+import { isSameFile } from "../_transport/same_file.ts";
+import { noFifo, statFifo } from "./_fifo_path.ts";
 
 /** The longest pause between two looks for the other end, in ms. */
 const MAX_PAUSE = 10;
@@ -77,7 +78,7 @@ export async function openForReadingFromWriter(
       }
       await sleep(pause, signal);
       const now = statFifo(what, path);
-      if (!isSame(own, now)) { // replaced: no writer finds the old one
+      if (!isSameFile(own, now)) { // replaced: no writer finds the old one
         own = now;
         closeDescriptor(fd);
         fd = -1;

@@ -1,7 +1,8 @@
 import { checkInteger, checkOneOf } from "../_async/check.ts";
 import { lockPath } from "../_transport/lock_path.ts";
+import { isSameFile } from "../_transport/same_file.ts";
 import { checkReplaceable, create, exists, lookAt } from "./_fifo_file.ts";
-import { checkFifo, isSame } from "./_fifo_path.ts";
+import { checkFifo } from "./_fifo_path.ts";
 
 /** Options of {@linkcode mkfifo}. */
 export interface MkfifoOptions {
@@ -48,7 +49,7 @@ export class Fifo implements Disposable {
    */
   remove(): boolean {
     try {
-      if (!isSame(this.#own, Deno.lstatSync(this.path))) return false;
+      if (!isSameFile(this.#own, Deno.lstatSync(this.path))) return false;
       Deno.removeSync(this.path);
       return true;
     } catch (error) {

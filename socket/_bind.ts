@@ -3,6 +3,7 @@
 
 import { checkDirectory } from "../_transport/check_directory.ts";
 import { lockPath } from "../_transport/lock_path.ts";
+import { isSameFile } from "../_transport/same_file.ts";
 import { checkLength } from "./_path.ts";
 
 /** A bound path and what it takes to remove it later. */
@@ -46,7 +47,10 @@ export async function bindPath(
     return {
       listener,
       boundPath,
-      release: () => release(bound, path, address, own),
+      release() {
+        bound.close();
+        return removePath(path, address, own);
+      },
     };
   } catch (error) {
     listener?.close();
@@ -76,18 +80,19 @@ function randomName(): string {
   return random.toString(36).slice(0, 9);
 }
 
-async function release(
-  listener: Deno.UnixListener,
+/**
+ * Removes the file of a listener that is closed, if it is still `own`: another
+ * may have taken it for stale meanwhile.
+ */
+export async function removePath(
   path: string,
   address: string,
   own: Deno.FileInfo,
 ): Promise<void> {
-  listener.close();
   try {
     // A newer listener renames its file into place under the same lock.
     using _lock = await lockPath(`Cannot close ${address}`, path, undefined);
-    const now = await Deno.lstat(path);
-    if (now.ino === own.ino && now.dev === own.dev) await Deno.remove(path);
+    if (isSameFile(own, await Deno.lstat(path))) await Deno.remove(path);
   } catch (error) {
     // The file or its whole directory is gone already.
     if (!(error instanceof Deno.errors.NotFound)) throw error;

@@ -8,6 +8,7 @@ import { within } from "../_async/wait.ts";
 import { isListening } from "../_libc/descriptor.ts";
 import { AcceptListener } from "../_transport/listener.ts";
 import { adoptListener, type AdoptListenerOptions } from "./_adopted.ts";
+import { removePath } from "./_bind.ts";
 import { checkLinux } from "./_numbers.ts";
 import { receiveDescriptor } from "./receive_descriptor.ts";
 import { sendDescriptor } from "./send_descriptor.ts";
@@ -133,8 +134,9 @@ export interface ReceiveListenerOptions
  * Takes the listener that another process hands over with
  * {@linkcode handOver}. Accept from it soon: connections wait in its backlog.
  *
- * Requires `--allow-ffi`; for a Unix socket's path also `--allow-read` and
- * `--allow-write`, as closing the listener removes it. Linux only.
+ * Requires `--allow-ffi`; for a Unix socket also `--allow-read` and
+ * `--allow-write` for its directory, as closing the listener removes it. Linux
+ * only.
  *
  * @param predecessor A Unix connection to the process that has the listener.
  * @param options How its connections behave, who may connect, and what ends the
@@ -199,12 +201,6 @@ export async function receiveListener(
 function watchPath(path: string): () => Promise<void> {
   const own = Deno.lstatSync(path);
   return async () => {
-    if (!own.isSocket) return;
-    try {
-      const now = await Deno.lstat(path);
-      if (now.ino === own.ino && now.dev === own.dev) await Deno.remove(path);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
+    if (own.isSocket) await removePath(path, `unix:${path}`, own);
   };
 }

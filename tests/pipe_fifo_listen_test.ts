@@ -3,7 +3,7 @@
 import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { connect, listen } from "../mod.ts";
-import { ConnectionClosedError } from "../duplex.ts";
+import { ConnectionClosedError, type Listener } from "../duplex.ts";
 import { connectFifo, listenFifo, mkfifo, openFifo } from "../pipe/mod.ts";
 import {
   countDescriptors,
@@ -170,6 +170,30 @@ test("of many starters at one path exactly one listens", async (path) => {
     if (result.status === "fulfilled") await result.value.close();
     else assert(result.reason instanceof Deno.errors.AddrInUse, result.reason);
   }
+});
+
+test("a listener that closes leaves the FIFO of whoever comes after it alone", async (path) => {
+  let listening = 0;
+  const starter = async () => {
+    for (let round = 0; round < 40;) {
+      let listener: Listener;
+      try {
+        listener = await listenFifo({ path });
+      } catch (error) {
+        assert(error instanceof Deno.errors.AddrInUse, String(error));
+        await new Promise((go) => setTimeout(go, Math.random() * 4));
+        continue;
+      }
+      round++;
+      assertEquals(++listening, 1);
+      assert(Deno.lstatSync(path).isFifo);
+      await new Promise((go) => setTimeout(go, Math.random() * 2));
+      assert(Deno.lstatSync(path).isFifo);
+      listening--;
+      await listener.close();
+    }
+  };
+  await Promise.all([starter(), starter(), starter()]);
 });
 
 test("a killed client ends its connection", async (path) => {

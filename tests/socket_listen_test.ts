@@ -13,7 +13,7 @@ import {
   type PeerDeniedError,
 } from "../socket/mod.ts";
 import { channel, lines, text } from "../framing/mod.ts";
-import { ConnectionClosedError } from "../duplex.ts";
+import { ConnectionClosedError, type Listener } from "../duplex.ts";
 import { descriptorOf } from "../_libc/descriptor.ts";
 import {
   countDescriptors,
@@ -170,6 +170,33 @@ test("closing an old listener keeps a newer one's file", async () => {
   await using _newer = await listenUnix({ path });
   await old.close();
   await using _connection = await connectUnix({ path });
+});
+
+test("a listener that closes leaves the file of whoever comes after it alone", async () => {
+  await using directory = await temporaryDirectory();
+  const path = `${directory.path}/a.sock`;
+  let listening = 0;
+  const starter = async () => {
+    for (let round = 0; round < 40;) {
+      let listener: Listener;
+      try {
+        listener = await listenUnix({ path });
+      } catch (error) {
+        assert(error instanceof Deno.errors.AddrInUse, String(error));
+        await new Promise((go) => setTimeout(go, Math.random() * 4));
+        continue;
+      }
+      round++;
+      assertEquals(++listening, 1);
+      assert(await exists(path));
+      await new Promise((go) => setTimeout(go, Math.random() * 2));
+      assert(await exists(path));
+      listening--;
+      await listener.close();
+    }
+  };
+  await Promise.all([starter(), starter(), starter()]);
+  assertEquals([...Deno.readDirSync(directory.path)], []);
 });
 
 test("listenUnix refuses a path that is no socket and leaves it alone", async () => {
