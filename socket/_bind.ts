@@ -24,17 +24,14 @@ export async function bindPath(
   signal: AbortSignal | undefined,
 ): Promise<BoundPath> {
   const what = `Cannot listen on ${address}`;
-  const slash = path.lastIndexOf("/");
   await checkDirectory(what, path, "socket", allowUnsafeDirectory);
-  const temporary = `${
-    slash < 0 ? "" : path.slice(0, slash + 1)
-  }.${randomName()}`;
-  const boundPath = `${temporary}/s`;
-  checkLength("Cannot listen on", address, boundPath);
+  const name = randomName(6);
+  checkLength("Cannot listen on", address, `${privateDirectory(path)}/${name}`);
 
   using _lock = await lockPath(what, path, signal);
   await checkNotLive(what, path);
-  await Deno.mkdir(temporary, { mode: 0o700 });
+  const temporary = await makePrivateDirectory(path);
+  const boundPath = `${temporary}/${name}`;
   let listener: Deno.UnixListener | undefined;
   try {
     const bound = listener = Deno.listen({
@@ -74,10 +71,50 @@ async function replace(what: string, from: string, to: string): Promise<void> {
   }
 }
 
-/** Short, as it has to fit a socket address beside the user's directory. */
-function randomName(): string {
-  const [random] = crypto.getRandomValues(new BigUint64Array(1));
-  return random.toString(36).slice(0, 9);
+// The names are short: they have to fit a socket address beside the user's path.
+
+/** By FNV-1a of the path's last part, or with other letters in its place. */
+function privateDirectory(path: string, letters?: string): string {
+  const slash = path.lastIndexOf("/");
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(path.slice(slash + 1))) {
+    hash = Math.imul(hash ^ byte, 0x01000193);
+  }
+  letters ??= (hash >>> 0).toString(36).padStart(4, "0").slice(-4);
+  return `${path.slice(0, slash + 1)}.${letters}`;
+}
+
+/** Tells the sockets of this process apart that were bound for one path. */
+function randomName(length: number): string {
+  const [random] = crypto.getRandomValues(new Uint32Array(1));
+  return random.toString(36).padStart(length, "0").slice(-length);
+}
+
+/** Always of the same name, so that what a killed starter left is found. */
+async function makePrivateDirectory(path: string): Promise<string> {
+  const directory = privateDirectory(path);
+  try {
+    await Deno.mkdir(directory, { mode: 0o700 });
+    return directory;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+  const another = privateDirectory(path, randomName(4));
+  await Deno.mkdir(another, { mode: 0o700 });
+  await removeLeft(directory, another).catch(() => {}); // it is in nobody's way
+  return another;
+}
+
+/** Removes a directory that was made as `own` was, and the sockets in it alone. */
+async function removeLeft(directory: string, own: string): Promise<void> {
+  const { isDirectory, uid } = await Deno.lstat(directory);
+  // Another user's may become a link to anywhere while it is looked at.
+  if (!isDirectory || uid !== (await Deno.lstat(own)).uid) return;
+  for await (const { name } of Deno.readDir(directory)) {
+    const file = `${directory}/${name}`;
+    if ((await Deno.lstat(file)).isSocket) await Deno.remove(file);
+  }
+  await Deno.remove(directory);
 }
 
 /**

@@ -124,6 +124,46 @@ test(
   Deno.build.os !== "linux" || Deno.uid() !== 0,
 );
 
+test("listenUnix removes what starters that were killed amid their start left", async () => {
+  await using directory = await temporaryDirectory();
+  const path = `${directory.path}/a.sock`;
+  const listed = () => [...Deno.readDirSync(directory.path)].map((e) => e.name);
+  const hidden = () => listed().some((name) => name.startsWith("."));
+  const module = new URL("../socket/mod.ts", import.meta.url).href;
+  const starter = `import { listenUnix } from ${JSON.stringify(module)};
+    const path = ${JSON.stringify(path)};
+    for (;;) await (await listenUnix({ path })).close();`;
+  while (!hidden()) { // most are killed too late
+    await using peer = new Deno.Command(Deno.execPath(), {
+      args: ["eval", starter],
+    }).spawn();
+    while (!hidden()) await new Promise((go) => setTimeout(go, 0));
+    peer.kill("SIGKILL");
+    await peer.status;
+  }
+  const listener = await listenUnix({ path });
+  assertEquals(listed(), ["a.sock"]);
+  await listener.close();
+  assertEquals(listed(), []);
+});
+
+test("listenUnix leaves alone what others keep where it makes its directory", async () => {
+  await using directory = await temporaryDirectory();
+  const path = `${directory.path}/a.sock`;
+  using events = Deno.watchFs(directory.path);
+  await (await listenUnix({ path })).close();
+  let hidden: string | undefined;
+  for await (const { paths } of events) {
+    hidden = paths.find((name) => /\/\.[^/]*$/.test(name));
+    if (hidden !== undefined) break;
+  }
+  await Deno.mkdir(hidden!);
+  await Deno.writeTextFile(`${hidden}/notes`, "mine");
+  await using _listener = await listenUnix({ path });
+  assertEquals(await Deno.readTextFile(`${hidden}/notes`), "mine");
+  assertEquals([...Deno.readDirSync(directory.path)].length, 2);
+});
+
 test("listenUnix refuses a path where another process listens", async () => {
   await using directory = await temporaryDirectory();
   const path = `${directory.path}/a.sock`;
