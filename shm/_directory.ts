@@ -4,7 +4,8 @@ import { cString, libc } from "../_libc/library.ts";
 import { LOCK_EX, LOCK_NB, O_RDONLY } from "../_libc/constants.ts";
 import { leadsTo, lengthOf, openNamed } from "./_descriptor.ts";
 import { HEADER_SIZE, readHeader } from "./_header.ts";
-import { isAlive, pidNamespace } from "./_process.ts";
+import { isAlive } from "../_libc/process.ts";
+import { pidNamespace } from "./_process.ts";
 
 const DIRECTORY = "/dev/shm";
 

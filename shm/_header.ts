@@ -8,7 +8,7 @@
 //
 // The version is written last: a reader that sees it sees the rest.
 
-import type { ProcessIdentity } from "./_process.ts";
+import type { ProcessIdentity } from "../_libc/process.ts";
 import { identity, pidNamespace } from "./_process.ts";
 
 export const HEADER_SIZE = 128;

@@ -2,7 +2,8 @@
 // the pid below, the low half of the start time above. So there is no moment in
 // which an owner is known by half. Start times repeat after 497 days of ticks.
 
-import { identity, isAlive, startTimeOf } from "./_process.ts";
+import { isAlive, startTimeOf } from "../_libc/process.ts";
+import { identity } from "./_process.ts";
 
 let own: bigint | undefined;
 

@@ -1,7 +1,7 @@
 // Who holds one side of a structure: four words, pid, state, start time.
 
-import type { ProcessIdentity } from "./_process.ts";
-import { identity, isAlive } from "./_process.ts";
+import { isAlive, type ProcessIdentity } from "../_libc/process.ts";
+import { identity } from "./_process.ts";
 
 export const STATE_NONE = 0;
 export const STATE_OPEN = 1;
