@@ -4,12 +4,14 @@ import {
   type Listener,
   type WaitOptions,
 } from "../duplex.ts";
-import { within } from "../_async/wait.ts";
+import { sleep, within } from "../_async/wait.ts";
 import { isListening } from "../_libc/descriptor.ts";
+import { isAlive, startTimeOf } from "../_libc/process.ts";
 import { AcceptListener } from "../_transport/listener.ts";
 import { adoptListener, type AdoptListenerOptions } from "./_adopted.ts";
 import { removePath } from "./_bind.ts";
 import { checkLinux } from "./_numbers.ts";
+import { peerCredentials } from "./peer.ts";
 import { receiveDescriptor } from "./receive_descriptor.ts";
 import { sendDescriptor } from "./send_descriptor.ts";
 
@@ -20,6 +22,8 @@ const TAKEN = 6; // ASCII ACK
 const MAX_ADDRESS = 1024;
 /** How long either side waits for the other, in milliseconds. */
 const TIMEOUT = 10_000;
+/** How long a process may take to die once its sockets are closed, in ms. */
+const DEATH = 200;
 
 /**
  * Hands a listener to another process, without losing a connection: the
@@ -133,6 +137,7 @@ export interface ReceiveListenerOptions
 /**
  * Takes the listener that another process hands over with
  * {@linkcode handOver}. Accept from it soon: connections wait in its backlog.
+ * Where the other process is killed amid this, the listener is this one's.
  *
  * Requires `--allow-ffi`; for a Unix socket also `--allow-read` and
  * `--allow-write` for its directory, as closing the listener removes it. Linux
@@ -167,6 +172,7 @@ export async function receiveListener(
 ): Promise<Listener> {
   const { timeout = TIMEOUT, signal } = options;
   const what = `Cannot receive a listener from ${predecessor.remote}`;
+  const killed = watchProcess(predecessor);
   using message = await receiveDescriptor(predecessor, {
     timeout,
     signal,
@@ -191,10 +197,30 @@ export async function receiveListener(
     await writer.write(new Uint8Array([TAKEN]));
     writer.releaseLock();
   } catch (error) {
-    await listener.retire(); // the path is still the predecessor's
-    throw error;
+    // Where it lives it goes on, and the path is still its own.
+    if (!await killed()) {
+      await listener.retire();
+      throw error;
+    }
   }
   return listener;
+}
+
+/** Tells later whether the process at the other end is dead. */
+function watchProcess(connection: Connection): () => Promise<boolean> {
+  checkLinux("Cannot receive a listener");
+  const { pid } = peerCredentials(connection);
+  // Without a start time, which it has no more once it is dead, the pid must do.
+  const startTime = startTimeOf(pid) ?? 0n;
+  return async () => {
+    if (pid === 0) return false; // it is of a pid namespace that hides it
+    // Its sockets close a moment before it counts as dead.
+    for (let waited = 0; waited < DEATH; waited += 5) {
+      if (!isAlive({ pid, startTime })) return true;
+      await sleep(5);
+    }
+    return false;
+  };
 }
 
 /** Removes the path at the end, if it is still the same file. */

@@ -387,6 +387,57 @@ test("a received Unix listener removes its path when closed, and leaves nothing"
   assertEquals(countDescriptors(), before);
 });
 
+test("receiveListener keeps the listener of a process that was killed meanwhile", async () => {
+  await using directory = await temporaryDirectory();
+  const path = `${directory.path}/service.sock`;
+  const control = `${directory.path}/control.sock`;
+  await using peer = startPeer(Deno.execPath(), [
+    "eval",
+    `import { handOver, listenUnix } from ${
+      JSON.stringify(new URL("../socket/mod.ts", import.meta.url).href)
+    };
+    const listener = await listenUnix({ path: ${JSON.stringify(path)} });
+    const controls = await listenUnix({ path: ${JSON.stringify(control)} });
+    console.log("ready");
+    const handing = handOver(listener, await controls.accept());
+    await new Promise((go) => setTimeout(go, 10)); // it is sent by now
+    console.log("sent");
+    await handing;`,
+  ]);
+  await peer.line();
+  await using predecessor = await connectUnix({ path: control });
+  assertEquals(await peer.line(), "sent");
+  const waiting = await connectUnix({ path }); // in its backlog
+  await peer.kill();
+  await using listener = await receiveListener(predecessor);
+  const accepted = await listener.accept();
+  accepted.abort();
+  waiting.abort();
+  await listener.close();
+  await assertRejects(() => Deno.lstat(path), Deno.errors.NotFound);
+});
+
+test("receiveListener leaves the listener to a process that gave up", async () => {
+  await using directory = await temporaryDirectory();
+  const path = `${directory.path}/service.sock`;
+  await using listener = await listenUnix({ path });
+  using ends = await controls(directory.path);
+  await assertRejects(
+    () => handOver(listener, ends.server, { timeout: 5 }),
+    DOMException,
+  );
+  ends.server.abort();
+  await assertRejects(() => ends.server.closed);
+  await new Promise((go) => setTimeout(go, 5)); // the kernel knows it too
+  await assertRejects(
+    () => receiveListener(ends.client),
+    ConnectionClosedError,
+  );
+  const client = await connectUnix({ path });
+  (await listener.accept()).abort();
+  client.abort();
+});
+
 test("receiveListener refuses what is no listener", async () => {
   await using directory = await temporaryDirectory();
   using ends = await controls(directory.path);
