@@ -24,7 +24,8 @@ export function wordAlive(word: bigint): boolean {
   if (word === own) return true;
   const pid = pidOf(word);
   if (!isAlive({ pid, startTime: 0n })) return false;
+  const said = BigInt.asUintN(64, word) >> 32n;
   const started = startTimeOf(pid);
-  return started === undefined || // hidden from us: it may live
-    (started & 0xffff_ffffn) === BigInt.asUintN(64, word) >> 32n;
+  return said === 0n || started === undefined || // hidden: it may live
+    (started & 0xffff_ffffn) === said;
 }

@@ -1,5 +1,6 @@
 // Who this process is: pid, start time and pid namespace.
 
+import { errnoName, osError } from "../_libc/errno.ts";
 import { cString, libc } from "../_libc/library.ts";
 import {
   type ProcessIdentity,
@@ -11,10 +12,17 @@ let self: ProcessIdentity | undefined;
 
 /** This process. Start time 0 where the platform has no `/proc`. */
 export function identity(): ProcessIdentity {
-  return self ??= {
-    pid: Deno.pid,
-    startTime: startTimeOf(Deno.pid) ?? 0n,
-  };
+  return self ??= { pid: Deno.pid, startTime: ownStartTime() };
+}
+
+function ownStartTime(): bigint {
+  const startTime = startTimeOf(Deno.pid);
+  if (startTime !== undefined) return startTime;
+  // Another process would take the owner of a lock for dead.
+  if (["EMFILE", "ENFILE"].includes(errnoName())) {
+    throw osError("Cannot read when this process started", "open");
+  }
+  return 0n;
 }
 
 let namespace: number | undefined;

@@ -13,6 +13,7 @@ import {
   spawnPeer,
   uniqueName,
 } from "./_shm.ts";
+import { startPeer } from "./_tools.ts";
 
 const ignore = noShm;
 
@@ -221,3 +222,48 @@ Deno.test("locks block no thread of the runtime while many wait", {
   guard.release();
   await Promise.all(waiters);
 });
+
+Deno.test(
+  "a lock is not taken without knowing by whom, as with no descriptor left",
+  {
+    ignore: ignore || Deno.build.os !== "linux",
+  },
+  async () => {
+    using memory = SharedMemory.create(uniqueName(), { size: 1024 });
+    const mutex = SharedMutex.create(memory);
+    const script = `import * as shm from ${
+      JSON.stringify(new URL("../shm/mod.ts", import.meta.url).href)
+    };
+    const files = [];
+    try {
+      for (;;) files.push(Deno.openSync("/dev/null"));
+    } catch { // there are no more
+      files.pop().close();
+    }
+    using m = shm.SharedMemory.open(Deno.args[0]);
+    const mutex = shm.SharedMutex.open(m);
+    const said = [];
+    try {
+      mutex.tryLock();
+    } catch (error) {
+      said.push(error.message);
+    }
+    files.pop().close();
+    globalThis.guard = mutex.tryLock();
+    console.log(JSON.stringify(said));
+    setInterval(() => {}, 1000);`;
+    await using child = startPeer("sh", [
+      "-c",
+      `ulimit -n 64; exec "$@"`,
+      "sh",
+      Deno.execPath(),
+      "eval",
+      script,
+      memory.name!,
+    ]);
+    assertEquals(JSON.parse(await child.line()), [
+      "Cannot read when this process started: open failed with EMFILE",
+    ]);
+    await assertRejects(() => mutex.lock({ timeout: 50 }), DOMException);
+  },
+);
