@@ -21,6 +21,8 @@ export const VERSION = 1;
 const TOKEN = /^[0-9a-f]{16}$/;
 /** More than a request takes; what is longer without an end is dropped. */
 const MAX_REQUEST = 64;
+/** How old a pair is that nobody can be making any more, in ms. */
+const MIN_AGE = 10_000;
 
 /** The two names of one connection. */
 export function pairPaths(
@@ -123,16 +125,39 @@ function lookAt(path: string): Deno.FileInfo | undefined {
 
 /** Removes pairs of clients that were killed before the listener saw them. */
 export function removeStalePairs(path: string): void {
+  for (const end of pairEnds(path)) removeQuietly(end);
+}
+
+/**
+ * The same while clients connect: one that lives reads its `down` from the first
+ * moment on, and has made both ends just now until then.
+ */
+export function removeDeadPairs(path: string): void {
+  const now = Date.now();
+  for (const end of pairEnds(path)) {
+    const made = lookAt(end)?.mtime?.getTime() ?? now;
+    if (now - made < MIN_AGE) continue;
+    const down = end.replace(/\.up$/, ".down");
+    const fd = openEnd(down, "write", { follow: false });
+    if (typeof fd === "number") closeDescriptor(fd);
+    else if (fd === "ENXIO" || fd === "ENOENT") removeQuietly(end);
+  }
+}
+
+/** The ends of pairs beside a listener's FIFO, `up` after its `down`. */
+function pairEnds(path: string): string[] {
   const slash = path.lastIndexOf("/");
   const directory = path.slice(0, slash + 1);
   const prefix = `${path.slice(slash + 1)}.`;
+  const ends: string[] = [];
   for (const { name } of Deno.readDirSync(directory || ".")) {
     if (!name.startsWith(prefix)) continue;
     const [token, end, more] = name.slice(prefix.length).split(".");
     if (!TOKEN.test(token) || more !== undefined) continue;
     if (end !== "up" && end !== "down") continue;
-    if (lookAt(directory + name)?.isFifo) removeQuietly(directory + name);
+    if (lookAt(directory + name)?.isFifo) ends.push(directory + name);
   }
+  return ends.sort();
 }
 
 /** Removes a file that another may have removed already. */

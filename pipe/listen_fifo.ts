@@ -14,9 +14,17 @@ import { connectionOver } from "./_fifo_connection.ts";
 import { checkFifo } from "./_fifo_path.ts";
 import { openError } from "./_open_end.ts";
 import { ReadEnd } from "./_read_end.ts";
-import { answer, removeStalePairs, RequestReader } from "./_rendezvous.ts";
+import {
+  answer,
+  removeDeadPairs,
+  removeStalePairs,
+  RequestReader,
+} from "./_rendezvous.ts";
 import { checkReplaceable, create } from "./_fifo_file.ts";
 import { Fifo } from "./fifo.ts";
+
+/** How often pairs of clients that were killed are looked for, in ms. */
+const SWEEP = 60_000;
 
 /** Options of {@linkcode listenFifo}. */
 export interface ListenFifoOptions extends ByteStreamOptions {
@@ -173,6 +181,7 @@ class FifoAcceptor {
   #made: (Connection | Error)[] = [];
   #wake = Promise.withResolvers<void>();
   #closed = false;
+  #swept = -Infinity;
 
   constructor(
     bound: Bound,
@@ -210,6 +219,13 @@ class FifoAcceptor {
 
   async #make(token: string): Promise<Connection | undefined> {
     const { path } = this.#options;
+    if (performance.now() - this.#swept > SWEEP) {
+      this.#swept = performance.now();
+      try {
+        removeDeadPairs(path);
+      } catch { // such as no descriptor left: nothing that a client needs
+      }
+    }
     const pair = answer(path, token, `Cannot accept on ${this.#address}`);
     if (pair === undefined) return undefined;
     const addresses = { local: this.#address, remote: "fifo:" };

@@ -213,6 +213,31 @@ test("a killed client ends its connection", async (path) => {
   await server.close();
 });
 
+test(
+  "a listener removes what clients left that were killed as they connected",
+  async (path, directory) => {
+    await using listener = await listenFifo({ path });
+    const pair = (letter: string) =>
+      ["up", "down"].map((end) => `${path}.${letter.repeat(16)}.${end}`);
+    const [dead, dying, young, slow] = ["a", "b", "c", "d"].map(pair);
+    const made = [...dead, dying[1], ...young, ...slow];
+    const long = new Date(Date.now() - 60_000);
+    for (const name of made) {
+      await mkfifo(name);
+      if (!young.includes(name)) await Deno.utime(name, long, long);
+    }
+    // A client that still waits for its answer.
+    await using _waiting = await openFifo(slow[1], "read", { keepOpen: true });
+    const client = await connectFifo({ path });
+    assertEquals(
+      names(directory),
+      [path, ...young, ...slow].map((name) => name.slice(directory.length + 1))
+        .sort(),
+    );
+    client.abort();
+  },
+);
+
 test("closing a listener refuses who waits, and keeps what was accepted", async (path) => {
   const listener = await listenFifo({ path, backlog: 1 });
   const first = await connectFifo({ path });
