@@ -216,7 +216,7 @@ test("a killed client ends its connection", async (path) => {
 test(
   "a listener removes what clients left that were killed as they connected",
   async (path, directory) => {
-    await using listener = await listenFifo({ path });
+    await using _listener = await listenFifo({ path });
     const pair = (letter: string) =>
       ["up", "down"].map((end) => `${path}.${letter.repeat(16)}.${end}`);
     const [dead, dying, young, slow] = ["a", "b", "c", "d"].map(pair);
