@@ -4,6 +4,7 @@
 
 import { Duplex } from "node:stream";
 import { createSecureContext, createServer, type TLSSocket } from "node:tls";
+import { yieldTurn } from "../_async/turn.ts";
 import type { ByteIo } from "../_transport/connection.ts";
 
 /** What a ciphertext read takes, in bytes. */
@@ -131,7 +132,15 @@ export class MutualTlsConn implements ByteIo {
     }
     const buffer = new Uint8Array(READ_SIZE);
     const count = await this.#conn.read(buffer);
-    return count === null ? null : buffer.subarray(0, count);
+    if (count !== null) return buffer.subarray(0, count);
+    // The engine takes this for an end, which anyone on the way can forge.
+    await yieldTurn(); // it may still be at the last bytes
+    if (this.#tls !== undefined && !this.#ended) {
+      throw new Deno.errors.UnexpectedEof(
+        "the peer closed it without a TLS close_notify",
+      );
+    }
+    return null;
   }
 
   /** Resolves when the client's certificate has been verified. */

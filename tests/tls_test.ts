@@ -4,7 +4,7 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import type { Connection, ConnectionClosedError } from "../duplex.ts";
+import { type Connection, ConnectionClosedError } from "../duplex.ts";
 import { IPPROTO_TCP, TCP_NODELAY } from "../_libc/constants.ts";
 import {
   connectTcp,
@@ -77,6 +77,58 @@ for (const mutual of [false, true]) {
         [Symbol.asyncDispose]: () => listener.close(),
       };
     },
+  });
+}
+
+for (const mutual of [false, true]) {
+  const kind = mutual ? "listenTls with clientCaCerts" : "listenTls";
+  test(`${kind} tells a connection that was cut off from one that ended`, async () => {
+    const { ca, client: own } = await certificates();
+    await using server = await start(
+      mutual ? { clientCaCerts: [ca] } : {},
+      mutual ? own : {},
+    );
+    // Anyone on the way can end the TCP connection.
+    using relay = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    for (const cut of [true, false]) {
+      const accepting = relay.accept();
+      const connecting = connectTls({
+        ...server.options,
+        port: relay.addr.port,
+      });
+      using near = await accepting;
+      using far = await Deno.connect({ port: server.listener.port });
+      const up = near.readable.pipeTo(far.writable, { preventClose: true })
+        .then(() => far.closeWrite());
+      const down = far.readable.pipeTo(near.writable);
+      const [client, accepted] = await Promise.all([
+        connecting,
+        server.listener.accept(),
+      ]);
+      const broken = accepted.closed.catch((error: Error) => error);
+      const reader = accepted.readable.getReader();
+      await write(client, "half of it");
+      assertEquals((await reader.read()).value?.length, 10);
+      if (cut) {
+        await far.closeWrite();
+        const error = await assertRejects(
+          () => reader.read(),
+          ConnectionClosedError,
+          "close_notify",
+        );
+        assertEquals(error.code, "lost");
+        assertEquals(await broken, error);
+      } else {
+        const closing = client.close();
+        assertEquals((await reader.read()).done, true);
+        await Promise.all([closing, accepted.close()]);
+        assertEquals(await broken, undefined);
+      }
+      client.abort();
+      accepted.abort();
+      await client.closed.catch(() => {});
+      await Promise.allSettled([up, down]);
+    }
   });
 }
 
