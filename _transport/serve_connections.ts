@@ -54,7 +54,9 @@ const MAX_ACCEPT_FAILURES = 100;
  * or, after `signal`, when the grace time is over.
  * @throws {TypeError} If `listener` or `handler` is none.
  * @throws {RangeError} If an option is out of range.
- * @throws What `accept` threw, if it failed 100 times in a row.
+ * @throws What `accept` threw, if it failed 100 times in a row. For lack of
+ * descriptors alone it does not end while a connection is open: it goes on
+ * where one of them ends.
  *
  * @example An echo server that stops in order
  * ```ts
@@ -139,7 +141,9 @@ export async function serveConnections(
       } catch (error) {
         if (stop.signal.aborted || isClosed(error)) break;
         report(error);
-        if (++failures === MAX_ACCEPT_FAILURES) {
+        // Its clients have all descriptors: there is room when one of them ends.
+        const full = running.size > 0 && isOutOfDescriptors(error);
+        if (!full && ++failures === MAX_ACCEPT_FAILURES) {
           failure = { error };
           break;
         }
@@ -156,6 +160,11 @@ export async function serveConnections(
 
 function isClosed(error: unknown): boolean {
   return error instanceof Error && error.name === "ConnectionClosedError";
+}
+
+function isOutOfDescriptors(error: unknown): boolean {
+  const code = (error as { code?: unknown } | undefined)?.code;
+  return code === "EMFILE" || code === "ENFILE";
 }
 
 /** Waits for the handlers; after the stop signal, only for the grace time. */

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { within } from "../_async/wait.ts";
 import type { Connection, Listener } from "../duplex.ts";
 import {
   connectTcp,
@@ -6,6 +7,7 @@ import {
   serveConnections,
   type ServeConnectionsOptions,
 } from "../tcp/mod.ts";
+import { startPeer } from "./_tools.ts";
 
 const echo = (connection: Connection) =>
   connection.readable.pipeTo(connection.writable);
@@ -217,6 +219,43 @@ Deno.test("serveConnections ends when nothing can be accepted any more", async (
   } finally {
     globalThis.setTimeout = setTimeout;
   }
+});
+
+Deno.test("serveConnections goes on after its clients had all descriptors", {
+  ignore: Deno.build.os === "windows",
+}, async () => {
+  const url = (path: string) => JSON.stringify(new URL(path, import.meta.url));
+  await using peer = startPeer("sh", [
+    "-c",
+    `ulimit -n 64; exec "$@"`,
+    "sh",
+    Deno.execPath(),
+    "eval",
+    `import { listenTcp, serveConnections } from ${url("../tcp/mod.ts")};
+    const { setTimeout } = globalThis;
+    globalThis.setTimeout = (callback) => setTimeout(callback, 1); // no pauses
+    // The runtime panics where it sets signals up without a descriptor.
+    Deno.addSignalListener("SIGUSR2", () => {});
+    const listener = await listenTcp();
+    console.log(listener.address);
+    let failures = 0;
+    const echo = ({ readable, writable }) => readable.pipeTo(writable);
+    await serveConnections(listener, echo, {
+      onError: (error) => error.code === "EMFILE" && ++failures === 300 &&
+        console.log("full"),
+    });`,
+  ]);
+  const port = Number((await peer.line()).split(":").at(-1));
+  await using first = await connectTcp({ port });
+  assertEquals(await ask(first, "hello"), "hello");
+  const clients = await Promise.all(
+    Array.from({ length: 80 }, () => connectTcp({ port })),
+  );
+  const full = within(peer.line(), "Cannot fill it", { timeout: 10_000 });
+  assertEquals(await full, "full");
+  for (const client of clients) client.abort();
+  await using last = await connectTcp({ port });
+  assertEquals(await ask(last, "again"), "again");
 });
 
 Deno.test("serveConnections refuses bad arguments", async () => {
