@@ -58,8 +58,8 @@ export function create(
   } catch (error) {
     throw explainDirectory(error, what, directory || ".");
   }
+  const made = `${hidden}/f`;
   try {
-    const made = `${hidden}/f`;
     makeFifo(made, mode, what);
     Deno.chmodSync(made, mode);
     const own = Deno.lstatSync(made);
@@ -69,7 +69,17 @@ export function create(
     if (error instanceof Deno.errors.AlreadyExists) return undefined;
     throw error;
   } finally {
-    Deno.removeSync(hidden, { recursive: true });
+    // One by one, as to look into a directory takes a descriptor.
+    removeQuietly(made); // gone, if it was renamed
+    removeQuietly(hidden);
+  }
+}
+
+/** Removes a file that another may have removed already. */
+export function removeQuietly(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch { // gone, or not ours to remove
   }
 }
 

@@ -13,6 +13,7 @@ import { namedError } from "../_libc/errno.ts";
 import { isPipe, openEnd, writeNow } from "../_libc/fifo.ts";
 import { closeDescriptor } from "../_libc/pipe.ts";
 import type { PipePair } from "./_fifo_connection.ts";
+import { removeQuietly } from "./_fifo_file.ts";
 import type { ReadEnd } from "./_read_end.ts";
 
 /** The byte that answers a request. */
@@ -158,12 +159,4 @@ function pairEnds(path: string): string[] {
     if (lookAt(directory + name)?.isFifo) ends.push(directory + name);
   }
   return ends.sort();
-}
-
-/** Removes a file that another may have removed already. */
-export function removeQuietly(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch { // gone, or not ours to remove
-  }
 }

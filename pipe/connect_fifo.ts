@@ -17,13 +17,13 @@ import {
 } from "../_transport/options.ts";
 import { retrying, type RetryOptions } from "../_transport/retry.ts";
 import { connectionOver, type PipePair } from "./_fifo_connection.ts";
+import { removeQuietly } from "./_fifo_file.ts";
 import { checkFifo, statFifo } from "./_fifo_path.ts";
 import { openError, pauses } from "./_open_end.ts";
 import {
   createToken,
   encodeRequest,
   pairPaths,
-  removeQuietly,
   VERSION,
 } from "./_rendezvous.ts";
 

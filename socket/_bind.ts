@@ -53,7 +53,9 @@ export async function bindPath(
     listener?.close();
     throw error;
   } finally {
-    await Deno.remove(temporary, { recursive: true });
+    // One by one, as to look into a directory takes a descriptor.
+    await removeQuietly(boundPath); // gone, if all went well
+    await removeQuietly(temporary);
   }
 }
 
@@ -115,6 +117,14 @@ async function removeLeft(directory: string, own: string): Promise<void> {
     if ((await Deno.lstat(file)).isSocket) await Deno.remove(file);
   }
   await Deno.remove(directory);
+}
+
+/** What stays, the next starter removes. */
+async function removeQuietly(path: string): Promise<void> {
+  try {
+    await Deno.remove(path);
+  } catch { // it is not there
+  }
 }
 
 /**

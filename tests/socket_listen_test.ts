@@ -164,6 +164,26 @@ test("listenUnix leaves alone what others keep where it makes its directory", as
   assertEquals([...Deno.readDirSync(directory.path)].length, 2);
 });
 
+for (const kind of ["unix", "fifo", "mkfifo"]) {
+  test(
+    `a start that fails for lack of descriptors leaves nothing: ${kind}`,
+    async () => {
+      await using directory = await temporaryDirectory();
+      await using peer = startPeer("sh", [
+        "-c",
+        `ulimit -n 64; exec "$@"`,
+        "sh",
+        ...[Deno.execPath(), "run", "-A"],
+        new URL("peers/few_descriptors.ts", import.meta.url).pathname,
+        kind,
+        directory.path,
+      ]);
+      assertEquals(await peer.line(), "done");
+    },
+    Deno.build.os !== "linux",
+  );
+}
+
 test("listenUnix refuses a path where another process listens", async () => {
   await using directory = await temporaryDirectory();
   const path = `${directory.path}/a.sock`;
