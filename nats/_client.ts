@@ -12,6 +12,9 @@ export type { NatsConnection };
 /** How long a listener waits between two tries to come back, in ms. */
 const RECONNECT_DELAY = 250;
 
+/** How long what was published may take at the end, in ms. */
+const DRAIN_TIMEOUT = 5_000;
+
 /** A subject that nobody else uses, or guesses: 122 random bits. */
 export function createInbox(): string {
   return `_INBOX.${crypto.randomUUID().replaceAll("-", "")}`;
@@ -75,11 +78,34 @@ function explain(error: unknown, what: string): unknown {
   );
 }
 
+/** Sends what was published; rejects where the server goes away meanwhile. */
+export async function flush(nats: NatsConnection): Promise<void> {
+  const lost = async () => {
+    await nats.closed();
+    throw new Deno.errors.ConnectionReset(
+      "Cannot reach the peer over NATS: the connection to the NATS server was lost",
+    );
+  };
+  // The client forgets who waits for this when it loses the server.
+  await Promise.race([nats.flush(), lost()]);
+}
+
+/** The same, as far as that goes in a few seconds. */
+export async function flushBriefly(nats: NatsConnection): Promise<void> {
+  const what = "Cannot reach NATS";
+  await within(flush(nats), what, { timeout: DRAIN_TIMEOUT }).catch(() => {});
+}
+
 /** Sends what was published, then closes; at once where the server is away. */
 export async function endConnection(nats: NatsConnection): Promise<void> {
   if (nats.isClosed()) return;
   try {
-    await nats.drain();
+    // As above.
+    await within(
+      Promise.race([nats.drain(), nats.closed()]),
+      "Cannot close the connection to NATS",
+      { timeout: DRAIN_TIMEOUT },
+    );
   } catch {
     await nats.close();
   }

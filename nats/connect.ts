@@ -7,6 +7,7 @@ import {
   connectToServer,
   createInbox,
   endConnection,
+  flush,
   type NatsConnection,
 } from "./_client.ts";
 import { NatsLink } from "./_link.ts";
@@ -158,7 +159,7 @@ async function greet(
       link = new NatsLink({
         publish: (bytes, probe) =>
           nats.publish(reply, bytes, probe ? { reply: inbox } : undefined),
-        flush: () => nats.flush(),
+        flush: () => flush(nats),
         release: () => endConnection(nats),
         window: Math.min(window, peerWindow),
         maxPayload: nats.info?.max_payload ?? 1 << 20,

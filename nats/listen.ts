@@ -6,6 +6,8 @@ import {
   connectToServer,
   createInbox,
   endConnection,
+  flush,
+  flushBriefly,
   type NatsConnection,
 } from "./_client.ts";
 import { NatsLink } from "./_link.ts";
@@ -152,7 +154,7 @@ class NatsAcceptor {
     const link = new NatsLink({
       publish: (bytes, probe) =>
         nats.publish(peer, bytes, probe ? { reply: inbox } : undefined),
-      flush: () => nats.flush(),
+      flush: () => flush(nats),
       release: () => {
         subscription.unsubscribe();
         this.#links.delete(link);
@@ -203,7 +205,7 @@ class NatsAcceptor {
     if (!this.#nats.isClosed()) this.#subscription.unsubscribe();
     for (const connection of this.#waiting.splice(0)) connection.abort();
     await this.#settle();
-    await this.#nats.flush().catch(() => {}); // the server may be away
+    await flushBriefly(this.#nats); // the server may be away
   }
 
   /** The last accepted connection of a closed listener takes all with it. */

@@ -9,6 +9,8 @@ export const hasNats = hasProgram("nats-server");
 export interface NatsServer extends AsyncDisposable {
   /** `127.0.0.1:port`. */
   readonly address: string;
+  /** SIGSTOP: it answers no more. */
+  pause(): void;
   /** SIGKILL, and wait. */
   kill(): Promise<void>;
 }
@@ -46,6 +48,7 @@ export async function startNats(
   };
   return {
     address: `127.0.0.1:${found?.[1]}`,
+    pause: () => child.kill("SIGSTOP"),
     kill,
     [Symbol.asyncDispose]: kill,
   };

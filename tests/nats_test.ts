@@ -339,6 +339,25 @@ test("nats: asks another listener where the first one died with the question", a
   await dead.close();
 });
 
+test("nats: closing ends where the server is killed meanwhile", async () => {
+  await using server = await startNats();
+  const options = { server: server.address, subject: "service" };
+  const listener = await listenNats(options);
+  const client = await connectNats(options);
+  const accepted = await listener.accept();
+  await client.writable.close();
+  assertEquals((await accepted.readable.getReader().read()).done, true);
+  await accepted.writable.close();
+  assertEquals((await client.readable.getReader().read()).done, true);
+  server.pause(); // it does not answer that it has all
+  const closing = client.close();
+  await new Promise((go) => setTimeout(go, 20));
+  await server.kill();
+  await within(closing, "Cannot close", { timeout: 2000 });
+  accepted.abort();
+  await listener.close();
+});
+
 test("examples/nats_service.ts runs as it is", async () => {
   const script = new URL("../examples/nats_service.ts", import.meta.url);
   const { code, stdout } = await new Deno.Command(Deno.execPath(), {
