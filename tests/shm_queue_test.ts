@@ -443,3 +443,36 @@ Deno.test("Broadcast survives random bytes over all of it", { ignore }, () => {
   }
   assert(errors > 100);
 });
+
+Deno.test(
+  "SharedQueue gives the places of killed producers out again while its consumer waits",
+  {
+    ignore,
+  },
+  async () => {
+    using memory = SharedMemory.create(uniqueName(), {
+      size: SharedQueue.byteLength(4096),
+    });
+    const queue = SharedQueue.create(memory, { capacity: 4096 });
+    using consumer = queue.consumer();
+    const child = spawnPeer(
+      `globalThis.m = shm.SharedMemory.open(args[0]);
+     const queue = shm.SharedQueue.open(m);
+     globalThis.all = Array.from({ length: 64 }, () => queue.producer());
+     say("full"); setInterval(() => {}, 1000);`,
+      [memory.name!],
+    );
+    assertEquals(await firstLine(child.stdout), "full");
+    assertThrows(() => queue.producer(), Deno.errors.Busy);
+    await killPeer(child);
+    // As often as a consumer looks that has waited for a while.
+    const into = new Uint8Array(consumer.longestRecord);
+    for (let look = 0; look < 64; look++) {
+      assertEquals(consumer.tryRead(into), -1);
+      await new Promise((resolve) => setTimeout(resolve, 8));
+    }
+    using producer = queue.producer();
+    assert(producer.tryWrite(new Uint8Array(3)));
+    assertEquals(consumer.tryRead(into), 3);
+  },
+);
