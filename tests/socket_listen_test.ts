@@ -174,7 +174,7 @@ for (const kind of ["unix", "fifo", "mkfifo"]) {
         `ulimit -n 64; exec "$@"`,
         "sh",
         ...[Deno.execPath(), "run", "-A"],
-        new URL("peers/few_descriptors.ts", import.meta.url).pathname,
+        fileURLToPath(new URL("peers/few_descriptors.ts", import.meta.url)),
         kind,
         directory.path,
       ]);
