@@ -534,14 +534,13 @@ Deno.test({
   name: "everything runs without --allow-ffi as well",
   ignore: ignore || !hasFfi,
   async fn() {
-    const names = [
-      "pipeline",
-      "process",
-      "reopened",
-      "conformance",
-      "buffered_writer",
-    ];
-    const files = names.map((name) => `pipe_${name}_test.ts`)
+    const files = [
+      "pipe_pipeline_test.ts",
+      "pipe_process_test.ts",
+      "pipe_conformance_test.ts",
+      "pipe_buffered_writer_test.ts",
+      "_pipe_reopened.ts",
+    ]
       .map((file) => fileURLToPath(new URL(file, import.meta.url)));
     const result = await spawn([
       ...[Deno.execPath(), "test", "--no-check", "--no-prompt"],

@@ -1,5 +1,5 @@
 // Kernel pipes without FFI. With FFI there is nothing to see: a test of
-// pipe_process_test.ts runs this file once more in a process without it.
+// pipe_process_test.ts runs this file, in a process without it.
 
 import {
   assert,
@@ -8,10 +8,9 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { pipeline, spawn, type Stage } from "../pipe/mod.ts";
-import { hasFfi } from "./_pipe.ts";
 import { hasProgram, temporaryDirectory } from "./_tools.ts";
 
-const ignore = hasFfi || Deno.build.os !== "linux";
+const ignore = Deno.build.os !== "linux";
 const module = import.meta.resolve("../pipe/mod.ts");
 
 function build(...stages: Stage[]) {
