@@ -11,10 +11,13 @@ import type { Bundle } from "./_bundle.ts";
 
 /**
  * What the entry points share, by folders: a program that imports one of them
- * loads what that needs, and not all. Few files, and large ones: a source below
+ * loads what that needs, and not all. A file takes what it imports along, unless
+ * one further up has it. Few files, and large ones: a source below
  * 128 KiB goes to V8's young space, which is collected when that is full.
  */
 const FILES = [
+  // Alone: it throws while it loads, and V8 parses its file again to tell where.
+  { name: "libraries", test: /^_libraries\.js$/ },
   { name: "duplex", test: /^duplex\.ts$/ },
   { name: "base", test: /^(_async|_libc|_transport)\// },
   { name: "framing", test: /^framing\// },
@@ -23,8 +26,6 @@ const FILES = [
   { name: "pipe", test: /^pipe\// },
   { name: "messages", test: /^(rpc|delivery|observe)\// },
   { name: "nats", test: /^nats\// },
-  // Alone: it throws while it loads, and V8 parses its file again to tell where.
-  { name: "libraries", test: /^_libraries\.js$/ },
 ];
 
 const { path, sources, directory, libraries }: Bundle = JSON.parse(
