@@ -78,16 +78,30 @@ function explain(error: unknown, what: string): unknown {
   );
 }
 
+const losses = new WeakMap<NatsConnection, AbortSignal>();
+
+/** Aborts with the end of the client: one for all who wait, however many do. */
+function lossOf(nats: NatsConnection): AbortSignal {
+  let signal = losses.get(nats);
+  if (signal === undefined) {
+    const controller = new AbortController();
+    losses.set(nats, signal = controller.signal);
+    nats.closed().then(() =>
+      controller.abort(
+        new Deno.errors.ConnectionReset(
+          "Cannot reach the peer over NATS: the connection to the NATS server was lost",
+        ),
+      )
+    );
+  }
+  return signal;
+}
+
 /** Sends what was published; rejects where the server goes away meanwhile. */
 export async function flush(nats: NatsConnection): Promise<void> {
-  const lost = async () => {
-    await nats.closed();
-    throw new Deno.errors.ConnectionReset(
-      "Cannot reach the peer over NATS: the connection to the NATS server was lost",
-    );
-  };
   // The client forgets who waits for this when it loses the server.
-  await Promise.race([nats.flush(), lost()]);
+  const signal = lossOf(nats);
+  await within(nats.flush(), "Cannot reach the peer over NATS", { signal });
 }
 
 /** The same, as far as that goes in a few seconds. */
@@ -100,7 +114,7 @@ export async function flushBriefly(nats: NatsConnection): Promise<void> {
 export async function endConnection(nats: NatsConnection): Promise<void> {
   if (nats.isClosed()) return;
   try {
-    // As above.
+    // Here too the client forgets who waits.
     await within(
       Promise.race([nats.drain(), nats.closed()]),
       "Cannot close the connection to NATS",
