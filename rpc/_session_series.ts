@@ -4,6 +4,7 @@ import type { Connection, Duplex, WaitOptions } from "../duplex.ts";
 import { ConnectionClosedError } from "../duplex.ts";
 import { Reconnector } from "../_async/reconnector.ts";
 import { checkTimeout, within } from "../_async/wait.ts";
+import { WaitList } from "../framing/_wait_list.ts";
 import { createSession } from "./client.ts";
 import { RpcError } from "./errors.ts";
 import {
@@ -32,10 +33,12 @@ export class SessionSeries {
   #current: RpcSession | undefined;
   /** The current one, and those that are ending. */
   #sessions = new Set<RpcSession>();
-  #next = nextSession();
+  /** Calls that wait for the next one. */
+  #waiting = new WaitList<RpcSession, undefined>();
   /** The current session is of no use any more. */
   #left = Promise.withResolvers<void>();
-  #waiting = 0;
+  /** Why there will be no other. */
+  #end: CallInterruptedError | undefined;
   /** Why there is no connection. */
   #lastError: unknown;
   #done = Promise.withResolvers<void>();
@@ -95,7 +98,7 @@ export class SessionSeries {
     this.state = "connected";
     this.#current = session;
     this.#left = Promise.withResolvers();
-    this.#next.resolve(session);
+    while (this.#waiting.size > 0) this.#waiting.shift()!.resolve(session);
     return {
       ended: this.#left.promise.then(() => ({
         useful: this.answered > answered || session.peerIsDraining ||
@@ -117,7 +120,6 @@ export class SessionSeries {
   leave(session: RpcSession): void {
     if (this.#current !== session) return;
     this.#current = undefined;
-    this.#next = nextSession();
     if (this.state !== "closed") {
       this.state = "connecting";
       this.#report(session.ended ?? draining());
@@ -127,20 +129,18 @@ export class SessionSeries {
 
   /** Waits for the next session. */
   async wait(what: string, options: WaitOptions): Promise<RpcSession> {
-    if (this.#waiting >= this.#maxWaiting) {
+    if (this.#end !== undefined) throw this.#end;
+    if (this.#waiting.size >= this.#maxWaiting) {
       throw new RpcError(
-        `${what}: ${this.#waiting} calls wait for a connection, ` +
+        `${what}: ${this.#waiting.size} calls wait for a connection, ` +
           `maxPendingCalls is ${this.#maxWaiting}`,
         { code: "overloaded" },
       );
     }
-    this.#waiting++;
     try {
-      return await within(this.#next.promise, what, options);
+      return await this.#waiting.add(what, undefined, options);
     } catch (error) {
       throw isTimeout(error) ? this.#explain(error) : error;
-    } finally {
-      this.#waiting--;
     }
   }
 
@@ -195,19 +195,12 @@ export class SessionSeries {
     this.#reconnector.stop();
     this.#detach();
     if (this.#current !== undefined) this.leave(this.#current);
-    this.#next.reject(
-      new CallInterruptedError(`Cannot call: ${reasonOf(reason)}`, {
-        code: "not-sent",
-        cause: reason,
-      }),
-    );
+    this.#end ??= new CallInterruptedError(`Cannot call: ${reasonOf(reason)}`, {
+      code: "not-sent",
+      cause: reason,
+    });
+    this.#waiting.rejectAll(this.#end);
   }
-}
-
-function nextSession(): PromiseWithResolvers<RpcSession> {
-  const next = Promise.withResolvers<RpcSession>();
-  next.promise.catch(() => {}); // nobody may be waiting
-  return next;
 }
 
 function draining(): RpcError {
